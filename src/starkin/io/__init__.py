@@ -1,0 +1,5 @@
+"""Files in and out."""
+
+from .latents import Latents
+
+__all__ = ["Latents"]

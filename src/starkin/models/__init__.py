@@ -1,0 +1,1 @@
+"""Models of spectra, all behind one contract."""

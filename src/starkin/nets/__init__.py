@@ -1,0 +1,1 @@
+"""Small torch blocks, likelihoods and losses."""

@@ -1,0 +1,1 @@
+"""Synthetic stars with known truth."""

@@ -1,0 +1,18 @@
+"""Spectra and their grids: the container everything else passes around."""
+
+from .correlations import pack_correlations, unpack_correlations
+from .errors import GridMismatchError, StarkinError
+from .grid import Grid, WavelengthGrid, XPGrid, grid_from_arrays
+from .spectrum_set import SpectrumSet
+
+__all__ = [
+    "Grid",
+    "GridMismatchError",
+    "SpectrumSet",
+    "StarkinError",
+    "WavelengthGrid",
+    "XPGrid",
+    "grid_from_arrays",
+    "pack_correlations",
+    "unpack_correlations",
+]

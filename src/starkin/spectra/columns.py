@@ -1,0 +1,123 @@
+"""Every column name, unit and description that starkin reads or writes, once.
+
+Readers, the store, catalogues and reports all take names from here, so a
+column is spelt, measured and described in the same way wherever it appears.
+Names are the Gaia archive's own where the archive has one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SOURCE_ID = "source_id"
+
+# --- spectra as the Gaia archive stores them -------------------------------
+BANDS = ("bp", "rp")
+
+
+def coefficients(band: str) -> str:
+    return f"{band}_coefficients"
+
+
+def coefficient_errors(band: str) -> str:
+    return f"{band}_coefficient_errors"
+
+
+def coefficient_correlations(band: str) -> str:
+    return f"{band}_coefficient_correlations"
+
+
+def standard_deviation(band: str) -> str:
+    return f"{band}_standard_deviation"
+
+
+def n_relevant_bases(band: str) -> str:
+    return f"{band}_n_relevant_bases"
+
+
+# --- columns with a meaning of their own -----------------------------------
+G_FLUX = "phot_g_mean_flux"
+G_MAG = "phot_g_mean_mag"
+BP_MAG = "phot_bp_mean_mag"
+RP_MAG = "phot_rp_mean_mag"
+BP_RP = "bp_rp"
+PARALLAX = "parallax"
+PARALLAX_ERROR = "parallax_error"
+RA, DEC, GLON, GLAT = "ra", "dec", "l", "b"
+TEFF, LOGG, M_H, ALPHA_M, C_M = "teff", "logg", "m_h", "alpha_m", "c_m"
+TEFF_ERROR, LOGG_ERROR, M_H_ERROR = "teff_error", "logg_error", "m_h_error"
+A_V = "a_v"
+
+NORMALISATION_FLUX = "g_flux"
+NORMALISATION_METHOD = "g_flux_method"
+
+FLAGS = "flags"
+MODEL_ID = "model_id"
+LOG_LIKELIHOOD = "log_likelihood"
+OUTLIER_SCORE = "outlier_score"
+POPULATION = "population"
+MEMBERSHIP = "membership"
+
+
+def latent(i: int) -> str:
+    """Name of latent dimension ``i`` (counted from 0): ``z1``, ``z2``, …"""
+    return f"z{i + 1}"
+
+
+def latent_error(i: int) -> str:
+    """Name of the standard deviation of latent ``i``, in Gaia's style: ``z1_error``."""
+    return f"z{i + 1}_error"
+
+
+def latent_correlation(i: int, j: int) -> str:
+    """Name of the correlation of latents ``i < j``, in Gaia's style: ``z1_z2_corr``."""
+    return f"z{i + 1}_z{j + 1}_corr"
+
+
+@dataclass(frozen=True)
+class ColumnInfo:
+    """Unit (an astropy/VOUnit string, empty when dimensionless) and meaning of a column."""
+
+    unit: str
+    description: str
+    ucd: str = ""
+
+
+KNOWN: dict[str, ColumnInfo] = {
+    SOURCE_ID: ColumnInfo("", "Gaia source identifier", "meta.id;meta.main"),
+    G_FLUX: ColumnInfo("electron s-1", "Mean flux in the G band", "phot.flux;em.opt"),
+    G_MAG: ColumnInfo("mag", "Mean magnitude in the G band (Vega)", "phot.mag;em.opt"),
+    BP_MAG: ColumnInfo("mag", "Mean magnitude in the BP band (Vega)", "phot.mag;em.opt.B"),
+    RP_MAG: ColumnInfo("mag", "Mean magnitude in the RP band (Vega)", "phot.mag;em.opt.R"),
+    BP_RP: ColumnInfo("mag", "BP - RP colour", "phot.color;em.opt.B;em.opt.R"),
+    PARALLAX: ColumnInfo("mas", "Parallax", "pos.parallax.trig"),
+    PARALLAX_ERROR: ColumnInfo("mas", "Standard error of the parallax", "stat.error;pos.parallax"),
+    RA: ColumnInfo("deg", "Right ascension (ICRS)", "pos.eq.ra;meta.main"),
+    DEC: ColumnInfo("deg", "Declination (ICRS)", "pos.eq.dec;meta.main"),
+    GLON: ColumnInfo("deg", "Galactic longitude", "pos.galactic.lon"),
+    GLAT: ColumnInfo("deg", "Galactic latitude", "pos.galactic.lat"),
+    TEFF: ColumnInfo("K", "Effective temperature", "phys.temperature.effective"),
+    LOGG: ColumnInfo("log(cm.s**-2)", "Surface gravity", "phys.gravity"),
+    M_H: ColumnInfo("", "Metallicity [M/H] (dex)", "phys.abund.Z"),
+    ALPHA_M: ColumnInfo("", "Alpha enhancement [alpha/M] (dex)", "phys.abund"),
+    C_M: ColumnInfo("", "Carbon enhancement [C/M] (dex)", "phys.abund"),
+    TEFF_ERROR: ColumnInfo("K", "Standard error of teff", "stat.error;phys.temperature.effective"),
+    LOGG_ERROR: ColumnInfo("log(cm.s**-2)", "Standard error of logg", "stat.error;phys.gravity"),
+    M_H_ERROR: ColumnInfo("", "Standard error of m_h (dex)", "stat.error;phys.abund.Z"),
+    A_V: ColumnInfo("mag", "Extinction at 550 nm", "phys.absorption;em.opt.V"),
+    NORMALISATION_FLUX: ColumnInfo(
+        "electron s-1", "G flux by which the spectrum was divided", "phot.flux;em.opt"
+    ),
+    NORMALISATION_METHOD: ColumnInfo("", "Where g_flux comes from", "meta.note"),
+    FLAGS: ColumnInfo("", "Quality flags, one bit each (see the page's legend)", "meta.code"),
+    MODEL_ID: ColumnInfo("", "Fingerprint of the model that made the row", "meta.id"),
+    LOG_LIKELIHOOD: ColumnInfo("", "Log-likelihood of the spectrum [nat]", "stat.likelihood"),
+    OUTLIER_SCORE: ColumnInfo("", "Outlier score: larger is stranger", "stat.value"),
+    POPULATION: ColumnInfo("", "Population number, -1 for none", "meta.code.class"),
+    MEMBERSHIP: ColumnInfo("", "Probability of the population named", "stat.probability"),
+}
+
+
+def info(name: str) -> ColumnInfo:
+    """Unit and description of a column; an empty record when the name is the user's own."""
+    return KNOWN.get(name, ColumnInfo("", ""))

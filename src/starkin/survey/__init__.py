@@ -1,0 +1,1 @@
+"""The same encode and discover over files, stores and partitions."""
