@@ -37,7 +37,7 @@ def atomic_file(target: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        os.replace(temporary, target)
+        temporary.replace(target)
     except OSError as error:
         raise StarkinError(
             f"Cannot write {target}: {error.strerror or error}; nothing was left behind."
@@ -57,11 +57,11 @@ def atomic_directory(target: str | os.PathLike[str]) -> Iterator[Path]:
         yield temporary
         if target.exists():
             old = target.with_name(f".{target.name}.{os.getpid()}.old")
-            os.replace(target, old)
-            os.replace(temporary, target)
+            target.replace(old)
+            temporary.replace(target)
             shutil.rmtree(old, ignore_errors=True)
         else:
-            os.replace(temporary, target)
+            temporary.replace(target)
     except OSError as error:
         raise StarkinError(
             f"Cannot write {target}: {error.strerror or error}; nothing was left behind."

@@ -40,7 +40,7 @@ class Latents:
     source_id: np.ndarray
     mean: np.ndarray
     covariance: np.ndarray
-    flags: np.ndarray | None = None
+    flags: np.ndarray = None  # type: ignore[assignment]  # always an array after construction
     model_id: str = ""
     columns: Table = field(default_factory=Table)
     meta: dict[str, Any] = field(default_factory=dict)
@@ -165,13 +165,14 @@ class Latents:
             used |= set(names)
         rest = table[[name for name in table.colnames if name not in used]]
         meta = dict(table.meta)
+        flags = np.zeros(len(table), dtype=np.int32)
+        if columns.FLAGS in table.colnames:
+            flags = np.asarray(table[columns.FLAGS], dtype=np.int32)
         return cls(
             source_id=np.asarray(table[columns.SOURCE_ID]),
             mean=mean,
             covariance=covariance,
-            flags=np.asarray(table[columns.FLAGS], dtype=np.int32)
-            if columns.FLAGS in table.colnames
-            else None,
+            flags=flags,
             model_id=str(meta.pop(columns.MODEL_ID, "")),
             columns=rest,
             meta=meta,
@@ -187,4 +188,5 @@ class Latents:
         return cls.from_table(read_table(path))
 
     def __repr__(self) -> str:
-        return f"<Latents: {len(self)} stars, {self.n_latent} dimensions, model {self.model_id or '?'}>"
+        model = self.model_id or "?"
+        return f"<Latents: {len(self)} stars, {self.n_latent} dimensions, model {model}>"

@@ -29,6 +29,7 @@ def unpack_correlations(packed: np.ndarray, size: int) -> np.ndarray:
     Parameters
     ----------
     packed : ndarray, shape (..., size·(size-1)/2)
+        Triangles as the archive gives them.
     size : int
         Coefficients of the band.
 

@@ -167,7 +167,10 @@ class WavelengthGrid(Grid):
 
     def describe(self) -> str:
         low, high = self.wavelength[0], self.wavelength[-1]
-        return f"{self.n_pixels} pixels, {low:.6g}-{high:.6g} {self.unit}, {self.medium}, {self.frame} frame"
+        return (
+            f"{self.n_pixels} pixels, {low:.6g}-{high:.6g} {self.unit}, "
+            f"{self.medium}, {self.frame} frame"
+        )
 
 
 def grid_from_arrays(arrays: Mapping[str, Any]) -> Grid:

@@ -55,9 +55,9 @@ class SpectrumSet:
     values: np.ndarray
     errors: np.ndarray
     grid: Grid
-    mask: np.ndarray | None = None
+    mask: np.ndarray = None  # type: ignore[assignment]  # always an array after construction
     correlations: np.ndarray | None = None
-    labels: Table | None = None
+    labels: Table = None  # type: ignore[assignment]  # always a table after construction
     unit: u.UnitBase = u.electron / u.s
     meta: dict[str, Any] = field(default_factory=dict)
 
@@ -138,7 +138,7 @@ class SpectrumSet:
                 raise StarkinError(f"Cannot concatenate spectra in {other.unit} and {first.unit}.")
         correlations = None
         if all(s.correlations is not None for s in sets):
-            correlations = np.concatenate([s.correlations for s in sets])
+            correlations = np.concatenate([np.asarray(s.correlations) for s in sets])
         labels = None
         if all(s.labels.colnames for s in sets):
             labels = vstack([s.labels for s in sets], metadata_conflicts="silent")
@@ -192,7 +192,7 @@ class SpectrumSet:
         """Stars of which a whole XP band is masked, shape (n_stars,)."""
         if not isinstance(self.grid, XPGrid):
             raise StarkinError("Only XP coefficients have bands.")
-        return self.mask[:, self.grid.band(band)].all(axis=1)
+        return np.all(self.mask[:, self.grid.band(band)], axis=1)
 
     @property
     def fingerprint(self) -> str:
