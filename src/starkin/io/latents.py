@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from astropy.table import Table, hstack
+from astropy.table import Table, hstack, vstack
 
 from ..spectra import columns
 from ..spectra.errors import StarkinError
@@ -101,6 +102,21 @@ class Latents:
         for name, values in new.items():
             table[name] = values
         return replace(self, columns=table)
+
+    @classmethod
+    def concatenate(cls, parts: Iterable[Latents]) -> Latents:
+        """Latents of one model, one after the other."""
+        parts = list(parts)
+        if len({part.model_id for part in parts}) != 1:
+            raise StarkinError("Only latents of one model can be put together.")
+        return replace(
+            parts[0],
+            source_id=np.concatenate([part.source_id for part in parts]),
+            mean=np.concatenate([part.mean for part in parts]),
+            covariance=np.concatenate([part.covariance for part in parts]),
+            flags=np.concatenate([part.flags for part in parts]),
+            columns=vstack([part.columns for part in parts], metadata_conflicts="silent"),
+        )
 
     # --- as a catalogue ---------------------------------------------------
     def to_table(self) -> Table:
