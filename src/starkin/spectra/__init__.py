@@ -1,8 +1,10 @@
 """Spectra and their grids: the container everything else passes around."""
 
+from .bases import sampling_design
 from .correlations import pack_correlations, unpack_correlations
 from .errors import GridMismatchError, StarkinError
 from .grid import Grid, WavelengthGrid, XPGrid, grid_from_arrays
+from .projection import project
 from .spectrum_set import SpectrumSet
 
 __all__ = [
@@ -14,5 +16,7 @@ __all__ = [
     "XPGrid",
     "grid_from_arrays",
     "pack_correlations",
+    "project",
+    "sampling_design",
     "unpack_correlations",
 ]
