@@ -5,6 +5,7 @@ from .correlations import pack_correlations, unpack_correlations
 from .errors import GridMismatchError, StarkinError
 from .grid import Grid, WavelengthGrid, XPGrid, grid_from_arrays
 from .projection import project
+from .sampling import fit_coefficients, sample_spectra, sampled_covariance
 from .spectrum_set import SpectrumSet
 
 __all__ = [
@@ -14,9 +15,12 @@ __all__ = [
     "StarkinError",
     "WavelengthGrid",
     "XPGrid",
+    "fit_coefficients",
     "grid_from_arrays",
     "pack_correlations",
     "project",
+    "sample_spectra",
+    "sampled_covariance",
     "sampling_design",
     "unpack_correlations",
 ]

@@ -1,0 +1,341 @@
+"""Coefficients to spectra against wavelength, with exact covariances, and back.
+
+A sampled spectrum is linear in the coefficients, F = A^T c with the columns of A
+from :func:`starkin.spectra.bases.sampling_design`, so its covariance is exact::
+
+    cov(F) = A^T K A,      K = D R D,   D = diag(coefficient errors),
+
+with R the correlation matrix of each band; the two bands are independent.
+
+*Which D.* The archive also gives each band's ``standard_deviation`` σ, and
+GaiaXPy forms D R D / σ². The archive's errors are the formal errors of the
+least-squares solution already multiplied by σ = √(χ²/dof): GaiaXPy divides σ
+out and multiplies it back in when it computes flux errors. The covariance of
+the published coefficients is therefore D R D, σ does not enter, and the flux
+errors here are GaiaXPy's. Its ``with_correlation`` output is not: there the
+bands are merged without multiplying σ back, and with ``cov * w`` instead of the
+outer product ``cov * w w^T``; both distort the 636-642 nm overlap.
+
+*Missing data*, as in GaiaXPy: where one band is missing the other is used
+alone, at full weight, within its own range (BP below 643 nm, RP above 635 nm),
+and the rest is masked. A single masked coefficient leaves the flux of its
+whole band undefined, so it counts as a missing band.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .bases import (
+    BAND_RANGE,
+    DESIGN_UNIT,
+    band_design,
+    default_wavelength,
+    merge_weights,
+    require_official,
+)
+from .columns import BANDS
+from .correlations import unpack_correlations
+from .errors import StarkinError
+from .grid import WavelengthGrid, XPGrid
+from .projection import projection_matrix
+from .spectrum_set import SpectrumSet
+
+__all__ = ["fit_coefficients", "sample_spectra", "sampled_covariance"]
+
+_CHUNK_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Where one band contributes to the sampled spectrum, and how."""
+
+    band: str
+    columns: slice
+    design: np.ndarray  # (n_band, n_columns), weights included
+
+
+def _blocks(available: tuple[str, ...], wavelength: np.ndarray | None) -> list[_Block]:
+    """The contributions for stars that have just these bands."""
+    grid = default_wavelength() if wavelength is None else wavelength
+    if len(available) == 2:
+        weights = merge_weights(wavelength)
+    else:
+        inside = {"bp": grid < BAND_RANGE["bp"][1], "rp": grid > BAND_RANGE["rp"][0]}
+        weights = {band: inside[band].astype(np.float64) for band in available}
+    blocks = []
+    for band in available:
+        used = np.flatnonzero(weights[band])  # contiguous: the grid increases
+        if used.size:
+            columns = slice(int(used[0]), int(used[-1]) + 1)
+            design = band_design(band, wavelength)[:, columns] * weights[band][columns]
+            blocks.append(_Block(band, columns, np.ascontiguousarray(design)))
+    return blocks
+
+
+def _require_xp(spectra: SpectrumSet) -> XPGrid:
+    if not isinstance(spectra.grid, XPGrid):
+        raise StarkinError(
+            f"Only XP coefficients can be sampled in wavelength; these spectra are on "
+            f"{spectra.grid.describe()}."
+        )
+    require_official(spectra.grid)
+    return spectra.grid
+
+
+def _patterns(spectra: SpectrumSet, grid: XPGrid) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
+    """Stars grouped by the bands that are complete: (bands, row numbers)."""
+    complete = {band: ~spectra.mask[:, grid.band(band)].any(axis=1) for band in BANDS}
+    for available in (("bp", "rp"), ("bp",), ("rp",)):
+        chosen = np.ones(len(spectra), dtype=bool)
+        for band in BANDS:
+            chosen &= complete[band] if band in available else ~complete[band]
+        if chosen.any():
+            yield available, np.flatnonzero(chosen)
+
+
+def _triangles(spectra: SpectrumSet, rows: np.ndarray, band: str) -> np.ndarray | None:
+    """Packed correlations of these stars, 0 where a star has none; None if the set has none."""
+    if spectra.correlations is None:
+        return None
+    packed = spectra.correlations[rows, spectra.grid.correlation_slice(band)]  # type: ignore[attr-defined]
+    unknown = ~np.isfinite(packed).all(axis=1)
+    return np.where(unknown[:, np.newaxis], 0, packed) if unknown.any() else packed
+
+
+class _Variance:
+    """diag(A^T K A) of many stars as two matrix products.
+
+    The variance at one wavelength is Σ_i A_i² K_ii + 2 Σ_{i<j} A_i A_j K_ij: linear in
+    the packed K, so that all stars and wavelengths are one product over the triangle
+    instead of a quadratic form each.
+    """
+
+    def __init__(self, design: np.ndarray) -> None:
+        self.squares = design**2
+        column, row = np.tril_indices(design.shape[0], k=-1)
+        self.row, self.column = row, column
+        self.pairs = 2 * design[row] * design[column]
+
+    def __call__(self, errors: np.ndarray, packed: np.ndarray | None) -> np.ndarray:
+        variance = errors**2 @ self.squares
+        if packed is not None:
+            covariance = errors[:, self.row]
+            covariance *= errors[:, self.column]
+            covariance *= packed
+            variance += covariance @ self.pairs
+        return variance
+
+
+def _nanometres(grid: WavelengthGrid) -> np.ndarray:
+    return grid.wavelength * (0.1 if grid.unit == "Angstrom" else 1.0)
+
+
+def _asked(wavelength: np.ndarray | WavelengthGrid | None) -> np.ndarray | None:
+    if isinstance(wavelength, WavelengthGrid):
+        return _nanometres(wavelength)
+    return None if wavelength is None else np.asarray(wavelength, dtype=np.float64)
+
+
+def sample_spectra(
+    spectra: SpectrumSet,
+    wavelength: np.ndarray | WavelengthGrid | None = None,
+    *,
+    correlated: bool | None = None,
+) -> SpectrumSet:
+    """Absolute spectra against wavelength from XP coefficients.
+
+    Parameters
+    ----------
+    spectra : SpectrumSet
+        On an :class:`XPGrid`.
+    wavelength : ndarray of shape (n_wave,) or WavelengthGrid, optional
+        In nm (a plain array) within 330-1050; without it the official sampling,
+        336-1020 nm in steps of 2 nm.
+    correlated : bool, optional
+        Whether flux errors take the coefficients' correlations into account. By
+        default they do where a star has them; True insists; False treats all
+        coefficients as independent.
+
+    Returns
+    -------
+    SpectrumSet
+        On a :class:`WavelengthGrid` [nm], vacuum. Values and errors are in
+        W m⁻² nm⁻¹, or per unit of G flux if the coefficients were normalised.
+        Labels are kept. Pixels without a usable flux or variance are masked.
+
+    Raises
+    ------
+    StarkinError
+        If the spectra are not XP coefficients with published bases, or correlations
+        were insisted on and are missing.
+    """
+    grid = _require_xp(spectra)
+    if correlated and (spectra.correlations is None or not np.isfinite(spectra.correlations).all()):
+        raise StarkinError(
+            "Some of these spectra have no coefficient correlations: "
+            "sample them with correlated=None to use those that are there."
+        )
+    nm = _asked(wavelength)
+    target = default_wavelength() if nm is None else nm
+    flux = np.zeros((len(spectra), target.size))
+    variance = np.full_like(flux, np.nan)
+    for available, rows in _patterns(spectra, grid):
+        blocks = [(block, _Variance(block.design)) for block in _blocks(available, nm)]
+        for chunk in _chunks(rows, 16 * grid.n_correlations):
+            reached = np.zeros((chunk.size, target.size))
+            for block, propagate in blocks:
+                part = grid.band(block.band)
+                packed = None if correlated is False else _triangles(spectra, chunk, block.band)
+                errors = spectra.errors[chunk, part].astype(np.float64)
+                flux[chunk, block.columns] += spectra.values[chunk, part] @ block.design
+                reached[:, block.columns] += propagate(errors, packed)
+            variance[chunk] = reached
+    # Where no band reaches the variance is 0, and where the "correlations" are no
+    # correlation matrix it may be negative: a set of spectra masks both.
+    with np.errstate(invalid="ignore"):
+        flux_errors = np.sqrt(variance)
+    return spectra.replace(
+        values=flux,
+        errors=flux_errors,
+        mask=None,
+        correlations=None,
+        grid=WavelengthGrid(target, unit="nm", medium="vacuum", frame="observed"),
+        unit=spectra.unit * DESIGN_UNIT,
+        meta={**spectra.meta, "flux_errors": _how(spectra, correlated)},
+    )
+
+
+def _how(spectra: SpectrumSet, correlated: bool | None) -> str:
+    if spectra.correlations is None or correlated is False:
+        return "coefficients taken as independent"
+    if np.isfinite(spectra.correlations).all():
+        return "propagated with the coefficients' correlations"
+    return "propagated with the coefficients' correlations where a star has them"
+
+
+def _chunks(rows: np.ndarray, bytes_each: int) -> Iterator[np.ndarray]:
+    size = max(1, _CHUNK_BYTES // bytes_each)
+    for start in range(0, rows.size, size):
+        yield rows[start : start + size]
+
+
+def sampled_covariance(
+    spectra: SpectrumSet,
+    wavelength: np.ndarray | WavelengthGrid | None = None,
+    *,
+    memory: int = _CHUNK_BYTES,
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Full covariance matrices of sampled spectra, a bounded number at a time.
+
+    Parameters
+    ----------
+    spectra : SpectrumSet
+        On an :class:`XPGrid`. Stars without correlations are taken to have none.
+    wavelength : ndarray or WavelengthGrid, optional
+        As in :func:`sample_spectra`.
+    memory : int
+        Upper limit of one piece [byte]; at least one star comes at a time (0.9 MB on
+        the official sampling).
+
+    Yields
+    ------
+    rows : slice
+        Which stars these are.
+    covariance : ndarray, shape (len(rows), n_wave, n_wave)
+        In the squared unit of the sampled spectra; NaN in rows and columns that no
+        band of the star reaches.
+    """
+    grid = _require_xp(spectra)
+    nm = _asked(wavelength)
+    n_wave = (default_wavelength() if nm is None else nm).size
+    size = max(1, memory // (8 * n_wave**2))
+    for start in range(0, len(spectra), size):
+        piece = spectra[start : start + size]
+        # Zeros from the operating system cost nothing until written: the BP-RP blocks never are.
+        covariance = np.zeros((len(piece), n_wave, n_wave))
+        covariance[piece.mask.any(axis=1)] = np.nan
+        for available, rows in _patterns(piece, grid):
+            for block in _blocks(available, nm):
+                # K A for all stars, then A^T K A in place: one product of BLAS a star.
+                half = _coefficient_covariance(piece, rows, block.band) @ block.design
+                for row, right in zip(rows, half, strict=True):
+                    square = covariance[row, block.columns, block.columns]
+                    product = block.design.T @ right
+                    if len(available) == 2:
+                        square += product
+                    else:
+                        square[...] = product
+        yield slice(start, start + len(piece)), covariance
+
+
+def _coefficient_covariance(spectra: SpectrumSet, rows: np.ndarray, band: str) -> np.ndarray:
+    """K = D R D of one band, shape (len(rows), n_band, n_band)."""
+    grid = _require_xp(spectra)
+    errors = spectra.errors[rows, grid.band(band)].astype(np.float64)
+    packed = _triangles(spectra, rows, band)
+    if packed is None:
+        return errors[:, :, np.newaxis] ** 2 * np.eye(grid.band_size(band))
+    correlation = unpack_correlations(packed.astype(np.float64), grid.band_size(band))
+    correlation *= errors[:, :, np.newaxis]
+    correlation *= errors[:, np.newaxis, :]
+    return correlation
+
+
+def fit_coefficients(spectra: SpectrumSet, grid: XPGrid | None = None) -> SpectrumSet:
+    """XP coefficients of spectra sampled in wavelength: the way back.
+
+    The map is :func:`starkin.spectra.project`, linear too, so that pixel errors (taken
+    as independent) give exact coefficient errors and correlations. Sampling and fitting
+    do not undo each other exactly: coefficients also describe what lies beyond the
+    sampled range, where the spectrum is continued by its last value.
+
+    Parameters
+    ----------
+    spectra : SpectrumSet
+        On a :class:`WavelengthGrid` from 345 nm or bluer to 1000 nm or redder, in
+        W m⁻² nm⁻¹ or anything that is that per unit of flux.
+    grid : XPGrid, optional
+        DR3's 55 + 55 without it.
+
+    Returns
+    -------
+    SpectrumSet
+        On the XP grid, with correlations. A band is masked if a pixel in its
+        wavelength range is.
+    """
+    if not isinstance(spectra.grid, WavelengthGrid):
+        raise StarkinError(
+            f"Coefficients are fitted to spectra against wavelength; these are on "
+            f"{spectra.grid.describe()}."
+        )
+    grid = grid or XPGrid()
+    nm = _nanometres(spectra.grid)
+    matrix = projection_matrix(nm, grid)
+    variance = spectra.errors.astype(np.float64) ** 2
+    mask = np.zeros((len(spectra), grid.n_pixels), dtype=bool)
+    errors = np.sqrt(variance @ matrix**2)
+    correlations = np.empty((len(spectra), grid.n_correlations), dtype=np.float32)
+    for band in BANDS:
+        low, high = BAND_RANGE[band]
+        seen = (nm >= low) & (nm <= high)
+        part = grid.band(band)
+        mask[:, part] = spectra.mask[:, seen].any(axis=1, keepdims=True)
+        column, row = np.tril_indices(grid.band_size(band), k=-1)
+        pairs = matrix[:, part][:, row] * matrix[:, part][:, column]
+        for chunk in _chunks(np.arange(len(spectra)), 16 * row.size):
+            e = errors[chunk, part]
+            correlations[chunk, grid.correlation_slice(band)] = (variance[chunk] @ pairs) / (
+                e[:, row] * e[:, column]
+            )
+    return spectra.replace(
+        values=spectra.values @ matrix,
+        errors=errors,
+        mask=mask,
+        correlations=correlations,
+        grid=grid,
+        unit=spectra.unit / DESIGN_UNIT,
+    )
