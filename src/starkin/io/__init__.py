@@ -1,5 +1,7 @@
 """Files in and out."""
 
 from .latents import Latents
+from .registry import formats, identify, read
+from .write_xp import write_spectra
 
-__all__ = ["Latents"]
+__all__ = ["Latents", "formats", "identify", "read", "write_spectra"]
