@@ -29,24 +29,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .bases import (
-    BAND_RANGE,
-    DESIGN_UNIT,
-    band_design,
-    default_wavelength,
-    merge_weights,
-    require_official,
-)
+from .bases import BAND_RANGE, DESIGN_UNIT, band_design, default_wavelength, merge_weights
 from .columns import BANDS
 from .correlations import unpack_correlations
 from .errors import StarkinError
 from .grid import WavelengthGrid, XPGrid
 from .projection import projection_matrix
+from .propagation import CHUNK_BYTES, Variance, chunks, patterns, require_xp, triangles
 from .spectrum_set import SpectrumSet
 
 __all__ = ["fit_coefficients", "sample_spectra", "sampled_covariance"]
-
-_CHUNK_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -74,60 +66,6 @@ def _blocks(available: tuple[str, ...], wavelength: np.ndarray | None) -> list[_
             design = band_design(band, wavelength)[:, columns] * weights[band][columns]
             blocks.append(_Block(band, columns, np.ascontiguousarray(design)))
     return blocks
-
-
-def _require_xp(spectra: SpectrumSet) -> XPGrid:
-    if not isinstance(spectra.grid, XPGrid):
-        raise StarkinError(
-            f"Only XP coefficients can be sampled in wavelength; these spectra are on "
-            f"{spectra.grid.describe()}."
-        )
-    require_official(spectra.grid)
-    return spectra.grid
-
-
-def _patterns(spectra: SpectrumSet, grid: XPGrid) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
-    """Stars grouped by the bands that are complete: (bands, row numbers)."""
-    complete = {band: ~spectra.mask[:, grid.band(band)].any(axis=1) for band in BANDS}
-    for available in (("bp", "rp"), ("bp",), ("rp",)):
-        chosen = np.ones(len(spectra), dtype=bool)
-        for band in BANDS:
-            chosen &= complete[band] if band in available else ~complete[band]
-        if chosen.any():
-            yield available, np.flatnonzero(chosen)
-
-
-def _triangles(spectra: SpectrumSet, rows: np.ndarray, band: str) -> np.ndarray | None:
-    """Packed correlations of these stars, 0 where a star has none; None if the set has none."""
-    if spectra.correlations is None:
-        return None
-    packed = spectra.correlations[rows, spectra.grid.correlation_slice(band)]  # type: ignore[attr-defined]
-    unknown = ~np.isfinite(packed).all(axis=1)
-    return np.where(unknown[:, np.newaxis], 0, packed) if unknown.any() else packed
-
-
-class _Variance:
-    """diag(A^T K A) of many stars as two matrix products.
-
-    The variance at one wavelength is Σ_i A_i² K_ii + 2 Σ_{i<j} A_i A_j K_ij: linear in
-    the packed K, so that all stars and wavelengths are one product over the triangle
-    instead of a quadratic form each.
-    """
-
-    def __init__(self, design: np.ndarray) -> None:
-        self.squares = design**2
-        column, row = np.tril_indices(design.shape[0], k=-1)
-        self.row, self.column = row, column
-        self.pairs = 2 * design[row] * design[column]
-
-    def __call__(self, errors: np.ndarray, packed: np.ndarray | None) -> np.ndarray:
-        variance = errors**2 @ self.squares
-        if packed is not None:
-            covariance = errors[:, self.row]
-            covariance *= errors[:, self.column]
-            covariance *= packed
-            variance += covariance @ self.pairs
-        return variance
 
 
 def _nanometres(grid: WavelengthGrid) -> np.ndarray:
@@ -173,26 +111,20 @@ def sample_spectra(
         If the spectra are not XP coefficients with published bases, or correlations
         were insisted on and are missing.
     """
-    grid = _require_xp(spectra)
-    if correlated and (spectra.correlations is None or not np.isfinite(spectra.correlations).all()):
-        raise StarkinError(
-            "Some of these spectra have no coefficient correlations: "
-            "sample them with correlated=None to use those that are there."
-        )
+    grid = require_xp(spectra)
     nm = _asked(wavelength)
     target = default_wavelength() if nm is None else nm
     flux = np.zeros((len(spectra), target.size))
     variance = np.full_like(flux, np.nan)
-    for available, rows in _patterns(spectra, grid):
-        blocks = [(block, _Variance(block.design)) for block in _blocks(available, nm)]
-        for chunk in _chunks(rows, 16 * grid.n_correlations):
+    for available, rows in patterns(spectra):
+        blocks = [(block, Variance(block.design)) for block in _blocks(available, nm)]
+        for chunk in chunks(rows, 16 * grid.n_correlations):
             reached = np.zeros((chunk.size, target.size))
             for block, propagate in blocks:
                 part = grid.band(block.band)
-                packed = None if correlated is False else _triangles(spectra, chunk, block.band)
-                errors = spectra.errors[chunk, part].astype(np.float64)
+                packed = triangles(spectra, chunk, block.band, correlated)
                 flux[chunk, block.columns] += spectra.values[chunk, part] @ block.design
-                reached[:, block.columns] += propagate(errors, packed)
+                reached[:, block.columns] += propagate(spectra.errors[chunk, part], packed)
             variance[chunk] = reached
     # Where no band reaches the variance is 0, and where the "correlations" are no
     # correlation matrix it may be negative: a set of spectra masks both.
@@ -217,17 +149,11 @@ def _how(spectra: SpectrumSet, correlated: bool | None) -> str:
     return "propagated with the coefficients' correlations where a star has them"
 
 
-def _chunks(rows: np.ndarray, bytes_each: int) -> Iterator[np.ndarray]:
-    size = max(1, _CHUNK_BYTES // bytes_each)
-    for start in range(0, rows.size, size):
-        yield rows[start : start + size]
-
-
 def sampled_covariance(
     spectra: SpectrumSet,
     wavelength: np.ndarray | WavelengthGrid | None = None,
     *,
-    memory: int = _CHUNK_BYTES,
+    memory: int = CHUNK_BYTES,
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Full covariance matrices of sampled spectra, a bounded number at a time.
 
@@ -249,7 +175,7 @@ def sampled_covariance(
         In the squared unit of the sampled spectra; NaN in rows and columns that no
         band of the star reaches.
     """
-    grid = _require_xp(spectra)
+    require_xp(spectra)
     nm = _asked(wavelength)
     n_wave = (default_wavelength() if nm is None else nm).size
     size = max(1, memory // (8 * n_wave**2))
@@ -258,7 +184,7 @@ def sampled_covariance(
         # Zeros from the operating system cost nothing until written: the BP-RP blocks never are.
         covariance = np.zeros((len(piece), n_wave, n_wave))
         covariance[piece.mask.any(axis=1)] = np.nan
-        for available, rows in _patterns(piece, grid):
+        for available, rows in patterns(piece):
             for block in _blocks(available, nm):
                 # K A for all stars, then A^T K A in place: one product of BLAS a star.
                 half = _coefficient_covariance(piece, rows, block.band) @ block.design
@@ -274,9 +200,9 @@ def sampled_covariance(
 
 def _coefficient_covariance(spectra: SpectrumSet, rows: np.ndarray, band: str) -> np.ndarray:
     """K = D R D of one band, shape (len(rows), n_band, n_band)."""
-    grid = _require_xp(spectra)
+    grid = require_xp(spectra)
     errors = spectra.errors[rows, grid.band(band)].astype(np.float64)
-    packed = _triangles(spectra, rows, band)
+    packed = triangles(spectra, rows, band)
     if packed is None:
         return errors[:, :, np.newaxis] ** 2 * np.eye(grid.band_size(band))
     correlation = unpack_correlations(packed.astype(np.float64), grid.band_size(band))
@@ -326,7 +252,7 @@ def fit_coefficients(spectra: SpectrumSet, grid: XPGrid | None = None) -> Spectr
         mask[:, part] = spectra.mask[:, seen].any(axis=1, keepdims=True)
         column, row = np.tril_indices(grid.band_size(band), k=-1)
         pairs = matrix[:, part][:, row] * matrix[:, part][:, column]
-        for chunk in _chunks(np.arange(len(spectra)), 16 * row.size):
+        for chunk in chunks(np.arange(len(spectra)), 16 * row.size):
             e = errors[chunk, part]
             correlations[chunk, grid.correlation_slice(band)] = (variance[chunk] @ pairs) / (
                 e[:, row] * e[:, column]
