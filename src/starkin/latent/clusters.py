@@ -1,0 +1,391 @@
+"""Find populations: HDBSCAN over a sweep of settings, the most telling stable one kept."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from ..io.latents import Latents
+from ..spectra.errors import StarkinError
+from .density import Hierarchy, Partition, attach_uphill, relative_validity
+from .metrics import adjusted_rand, jaccard_best
+from .neighbours import NeighbourGraph, ReachabilityTree
+from .populations import Assignment, LatentScale, Populations, Reference, named_membership
+from .stability import BOOTSTRAP_FRACTION, Progress, Stability, resampling_stability
+
+__all__ = ["FinderSettings", "PopulationFinder"]
+
+
+@dataclass(frozen=True)
+class FinderSettings:
+    """What to try, and what to ask of a clustering.
+
+    Attributes
+    ----------
+    min_cluster_fractions : tuple of float
+        ``min_cluster_size`` to try, as parts of the sample.
+    smallest_cluster : int
+        ... but never fewer stars than this.
+    min_samples : tuple of int
+        Neighbours that define the density to try.
+    methods : tuple of {"eom", "leaf"}
+    epsilons : tuple of float
+        Distances, in scaled latents, below which clusters are not split.
+    scaling : {"total", "spread", "noise", "none"}
+        See :meth:`starkin.latent.populations.LatentScale.fit`.
+    reach : float
+        How far the outskirts of a population extend, in units of the distance
+        at which it separates (:func:`starkin.latent.density.attach_uphill`);
+        0 keeps HDBSCAN's labels alone.
+    max_fit : int
+        Of more stars, a random part of this size is clustered and the rest assigned.
+    n_resamples : int
+        Random subsets on which each setting is judged.
+    resample_fraction : float
+        Their size.
+    required_ari : float
+        Least mean ARI under resampling of a clustering that may be chosen.
+    required_jaccard : float
+        Least mean Jaccard similarity of a population that counts as stable.
+    workers : int
+        Threads of the neighbour search.
+    seed : int
+    """
+
+    min_cluster_fractions: tuple[float, ...] = (0.001, 0.0025, 0.01)
+    smallest_cluster: int = 15
+    min_samples: tuple[int, ...] = (5, 10, 20)
+    methods: tuple[str, ...] = ("eom",)
+    epsilons: tuple[float, ...] = (0.0,)
+    scaling: str = "total"
+    reach: float = 2.0
+    max_fit: int = 100_000
+    n_resamples: int = 5
+    resample_fraction: float = BOOTSTRAP_FRACTION
+    required_ari: float = 0.8
+    required_jaccard: float = 0.75
+    workers: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        def require(name: str, good: bool, range_: str) -> None:
+            if not good:
+                raise StarkinError(
+                    f"FinderSettings.{name} is {getattr(self, name)!r}; it must be {range_}."
+                )
+
+        for name in ("min_cluster_fractions", "min_samples", "methods", "epsilons"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, tuple(value))
+            require(name, len(tuple(value)) > 0, "a list of at least one value")
+        fractions = self.min_cluster_fractions
+        require("min_cluster_fractions", all(0 < f < 0.5 for f in fractions), "within (0, 0.5)")
+        require("smallest_cluster", self.smallest_cluster >= 3, "at least 3")
+        require("min_samples", all(k >= 1 for k in self.min_samples), "at least 1")
+        require("methods", set(self.methods) <= {"eom", "leaf"}, "'eom' or 'leaf'")
+        require("epsilons", all(e >= 0 for e in self.epsilons), "0 or more")
+        require(
+            "scaling",
+            self.scaling in ("total", "spread", "noise", "none"),
+            "'total', 'spread', 'noise' or 'none'",
+        )
+        require("reach", self.reach >= 0, "0 or more")
+        require("max_fit", self.max_fit >= 100, "at least 100")
+        require("n_resamples", self.n_resamples >= 1, "at least 1")
+        require("resample_fraction", 0 < self.resample_fraction <= 1, "within (0, 1]")
+        require("required_ari", 0 <= self.required_ari <= 1, "within [0, 1]")
+        require("required_jaccard", 0 <= self.required_jaccard <= 1, "within [0, 1]")
+
+    @property
+    def criterion(self) -> str:
+        return (
+            f"of the clusterings whose mean ARI over {self.n_resamples} random subsets is at "
+            f"least {self.required_ari:g}, the one with the most populations of mean Jaccard "
+            f"similarity at least {self.required_jaccard:g}; then the fewest others, the highest "
+            "relative validity (DBCV); one population where no clustering is that stable"
+        )
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """One clustering of the sweep: its settings."""
+
+    min_samples: int
+    min_cluster_size: int
+    method: str
+    epsilon: float
+
+    def on(self, hierarchy: Hierarchy, fraction: float = 1.0) -> Partition:
+        """The clusters of a sample ``fraction`` as large, its least size scaled with it."""
+        size = max(3, round(self.min_cluster_size * fraction))
+        return hierarchy.extract(size, self.method, self.epsilon)
+
+
+class PopulationFinder:
+    """HDBSCAN on the full latent space, its settings chosen by how well they reproduce.
+
+    Parameters
+    ----------
+    settings : FinderSettings, optional
+    """
+
+    def __init__(self, settings: FinderSettings | None = None) -> None:
+        self.settings = settings or FinderSettings()
+
+    def fit(self, latents: Latents, *, progress: Progress | None = None) -> Populations:
+        """Cluster ``latents``.
+
+        Parameters
+        ----------
+        latents : Latents
+            Stars without finite latents end in no population.
+        progress : callable, optional
+            Told of each step (done, in all, a line).
+
+        Raises
+        ------
+        StarkinError
+            If fewer stars are usable than the smallest two clusters need.
+        """
+        s = self.settings
+        usable = np.flatnonzero(latents.usable)
+        if usable.size < 2 * s.smallest_cluster:
+            raise StarkinError(
+                f"Only {usable.size} stars have finite latents; clustering needs at least "
+                f"{2 * s.smallest_cluster}."
+            )
+        rng = np.random.default_rng(s.seed)
+        rows = usable
+        if usable.size > s.max_fit:
+            rows = np.sort(rng.choice(usable, size=s.max_fit, replace=False))
+        scale = LatentScale.fit(latents, s.scaling)
+        # Long enough that a resample still knows its own nearest min_samples.
+        k = math.ceil(1.3 * max(s.min_samples) / s.resample_fraction) + 8
+        graph = NeighbourGraph.build(scale.apply(latents.mean[rows]), k, workers=s.workers)
+        candidates = self._candidates(len(rows))
+        table, labelings = self._sweep(graph, candidates, progress)
+        best = self._choose(table)
+        if best is None:
+            candidate, partition, labels = candidates[0], None, np.zeros(len(rows), dtype=np.int64)
+        else:
+            candidate = candidates[best]
+            partition, labels = labelings[best]
+            table[best]["chosen"] = True
+        tree_core = graph.distances[:, min(candidate.min_samples, graph.k) - 1]
+        n_populations = int(labels.max()) + 1
+        reference = Reference(
+            points=graph.points,
+            labels=labels,
+            core=tree_core,
+            limit=_largest_by_label(tree_core, labels, n_populations),
+            min_samples=candidate.min_samples,
+            scale=scale,
+        )
+        return self._result(latents, rows, graph, reference, partition, candidate, table)
+
+    def stability(
+        self,
+        populations: Populations,
+        *,
+        n_resamples: int = 20,
+        fraction: float | None = None,
+        seed: int | None = None,
+        progress: Progress | None = None,
+    ) -> Stability:
+        """Resampling stability of populations under their own settings.
+
+        Parameters
+        ----------
+        populations : Populations
+            From :meth:`fit`.
+        n_resamples : int
+            Random subsets to cluster anew.
+        fraction : float, optional
+            Share of the stars in each subset; the finder's by default.
+        seed : int, optional
+            Of the subsets; not those of the sweep by default.
+        progress : callable, optional
+            Told of each resample.
+        """
+        fraction = self.settings.resample_fraction if fraction is None else fraction
+        graph = populations.graph
+        chosen = dict(populations.chosen)
+        single = chosen.pop("single", False)
+        candidate = _Candidate(**chosen)
+        if graph is None:
+            k = math.ceil(1.3 * candidate.min_samples / fraction) + 8
+            graph = NeighbourGraph.build(
+                populations.reference.points, k, workers=self.settings.workers
+            )
+
+        def cluster(rows: np.ndarray) -> np.ndarray:
+            if single:  # The choice itself is what is repeated: nothing was stable enough.
+                return np.zeros(len(rows), dtype=np.int64)
+            return self._labels(graph.tree(candidate.min_samples, rows), candidate, fraction)
+
+        return resampling_stability(
+            populations.reference.labels,
+            cluster,
+            n_resamples=n_resamples,
+            fraction=fraction,
+            seed=self.settings.seed + 1 if seed is None else seed,
+            progress=progress,
+        )
+
+    # --- the sweep ----------------------------------------------------------
+    def _candidates(self, n: int) -> list[_Candidate]:
+        s = self.settings
+        sizes = sorted({max(s.smallest_cluster, round(f * n)) for f in s.min_cluster_fractions})
+        min_samples = sorted({min(k, n - 1) for k in s.min_samples})
+        return [
+            _Candidate(k, size, method, epsilon)
+            for k, size, method, epsilon in product(min_samples, sizes, s.methods, s.epsilons)
+        ]
+
+    def _labels(
+        self, tree: ReachabilityTree, candidate: _Candidate, fraction: float = 1.0
+    ) -> np.ndarray:
+        partition = candidate.on(Hierarchy(tree), fraction)
+        return attach_uphill(tree, partition, self.settings.reach)
+
+    def _sweep(
+        self, graph: NeighbourGraph, candidates: list[_Candidate], progress: Progress | None
+    ) -> tuple[list[dict[str, Any]], list[tuple[Partition, np.ndarray]]]:
+        """Cluster the sample and its resamples under every setting.
+
+        Settings that share ``min_samples`` share one tree a sample, so a tree
+        is grown, used for all of them, and forgotten.
+        """
+        s = self.settings
+        rng = np.random.default_rng(s.seed)
+        n = len(graph)
+        size = max(2 * s.smallest_cluster, round(s.resample_fraction * n))
+        subsets = [
+            np.sort(rng.choice(n, size=min(size, n), replace=False)) for _ in range(s.n_resamples)
+        ]
+        groups = sorted({c.min_samples for c in candidates})
+        steps, done = len(groups) * (1 + s.n_resamples), 0
+        table: list[dict[str, Any]] = [{} for _ in candidates]
+        labelings: list[tuple[Partition, np.ndarray]] = [None] * len(candidates)  # type: ignore[list-item]
+        for k in groups:
+            members = [i for i, c in enumerate(candidates) if c.min_samples == k]
+            tree = graph.tree(k)
+            hierarchy = Hierarchy(tree)
+            for i in members:
+                partition = candidates[i].on(hierarchy)
+                labels = attach_uphill(tree, partition, s.reach)
+                labelings[i] = (partition, labels)
+                table[i] = {
+                    **asdict(candidates[i]),
+                    "n_populations": partition.n_clusters,
+                    "noise_fraction": float((labels < 0).mean()),
+                    "core_fraction": float((partition.labels >= 0).mean()),
+                    "validity": relative_validity(tree, partition.labels),
+                }
+            done = _tell(progress, done, steps, f"{k} neighbours: clustered")
+            scores: dict[int, list[tuple[float, float, np.ndarray]]] = {i: [] for i in members}
+            for rows in subsets:
+                sub_tree = graph.tree(k, rows)
+                sub_hierarchy = Hierarchy(sub_tree)
+                for i in members:
+                    found = attach_uphill(
+                        sub_tree, candidates[i].on(sub_hierarchy, len(rows) / n), s.reach
+                    )
+                    whole = labelings[i][1][rows]
+                    scores[i].append(
+                        (
+                            np.nan_to_num(adjusted_rand(whole, found, ignore_noise=True)),
+                            adjusted_rand(whole, found),
+                            _padded(jaccard_best(whole, found), table[i]["n_populations"]),
+                        )
+                    )
+                done = _tell(progress, done, steps, f"{k} neighbours: resampled")
+            for i in members:
+                ari, ari_all, jaccard = zip(*scores[i], strict=True)
+                mean_jaccard = np.mean(jaccard, axis=0)
+                n_stable = int((mean_jaccard >= s.required_jaccard).sum())
+                table[i] |= {
+                    "ari": float(np.mean(ari)),
+                    "ari_all": float(np.mean(ari_all)),
+                    "n_stable": n_stable,
+                    "n_unstable": int(len(mean_jaccard) - n_stable),
+                    "chosen": False,
+                }
+        return table, labelings
+
+    def _choose(self, table: list[dict[str, Any]]) -> int | None:
+        """The row that :attr:`FinderSettings.criterion` picks; None for one population."""
+        good = [i for i, row in enumerate(table) if row["ari_all"] >= self.settings.required_ari]
+        if not good:
+            return None
+        return max(
+            good,
+            key=lambda i: (table[i]["n_stable"], -table[i]["n_unstable"], table[i]["validity"]),
+        )
+
+    # --- the result ---------------------------------------------------------
+    def _result(
+        self,
+        latents: Latents,
+        rows: np.ndarray,
+        graph: NeighbourGraph,
+        reference: Reference,
+        partition: Partition | None,
+        candidate: _Candidate,
+        table: list[dict[str, Any]],
+    ) -> Populations:
+        n = len(latents)
+        n_populations = len(reference.limit)
+        labels = np.full(n, -1, dtype=np.int64)
+        soft = np.zeros((n, n_populations), dtype=np.float32)
+        core = np.zeros(n, dtype=bool)
+        strength = np.zeros(n, dtype=np.float32)
+        labels[rows] = reference.labels
+        k = min(reference.n_neighbours - 1, graph.k)
+        own = np.arange(len(rows), dtype=np.int32)[:, None]
+        soft[rows] = reference.soft(np.concatenate([own, graph.indices[:, :k]], axis=1))
+        if partition is None:
+            core[rows], strength[rows] = True, 1.0
+        else:
+            core[rows], strength[rows] = partition.labels >= 0, partition.strength
+        others = np.setdiff1d(np.flatnonzero(latents.usable), rows)
+        if others.size:
+            rest = reference.assign(latents[others], workers=self.settings.workers)
+            labels[others], soft[others] = rest.labels, rest.soft
+        return Populations(
+            assignment=Assignment(labels, named_membership(labels, soft), soft),
+            core=core,
+            strength=strength,
+            persistence=np.ones(1) if partition is None else partition.persistence,
+            settings={
+                name: list(value) if isinstance(value, tuple) else value
+                for name, value in asdict(self.settings).items()
+            },
+            chosen={**asdict(candidate), "single": partition is None},
+            criterion=self.settings.criterion,
+            sweep=table,
+            reference=reference,
+            reference_rows=rows,
+            graph=graph,
+        )
+
+
+def _tell(progress: Progress | None, done: int, steps: int, line: str) -> int:
+    if progress:
+        progress(done + 1, steps, line)
+    return done + 1
+
+
+def _padded(values: np.ndarray, length: int) -> np.ndarray:
+    return np.pad(np.nan_to_num(values), (0, length - len(values)))
+
+
+def _largest_by_label(values: np.ndarray, labels: np.ndarray, n: int) -> np.ndarray:
+    largest = np.zeros(n)
+    member = labels >= 0
+    np.maximum.at(largest, labels[member], values[member])
+    return largest
