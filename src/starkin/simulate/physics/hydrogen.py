@@ -1,0 +1,176 @@
+"""Bound hydrogen: Stark-broadened lines that run into the photoionisation continuum.
+
+Upper levels dissolve in the fields of neighbouring ions (Hummer & Mihalas 1988, ApJ 331, 794;
+occupation numbers in the form of Hubeny, Hummer & Lanz 1994, A&A 282, 151, eqs. 4.24-4.26).
+What a series loses in lines it gains as continuum beyond its limit, so the Balmer and Paschen
+jumps are rounded as in real stars and move with electron density.
+
+Line profiles have the Holtsmark wing (Δλ^-5/2, twice the ionic value to allow for electrons:
+Griem 1967, ApJ 147, 1092; scale constants of Edmonds, Schlüter & Wells 1967, MmRAS 71, 271),
+a Doppler core, and unit area.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import torch
+
+from . import constants as c
+from .opacity import Column, stimulated_emission
+from .state import State
+
+__all__ = ["hydrogen_columns", "occupation", "oscillator_strength"]
+
+_NE_NODES = 10.0 ** np.arange(9.0, 18.76, 0.5)
+_N_LOWER = 8
+_N_UPPER = 42
+# Absorption oscillator strengths of the first members of a series (Wiese & Fuhr 2009).
+_FIRST_F = {
+    1: (0.41641, 0.079142, 0.029006, 0.013945),
+    2: (0.64108, 0.119380, 0.044694, 0.022105, 0.012711),
+    3: (0.84254, 0.150660, 0.055881, 0.027691, 0.016041),
+    4: (1.03814, 0.179377, 0.065510, 0.032302, 0.018710),
+}
+_EXCITATION = 13.5984 * (1 - 1 / np.arange(1, _N_LOWER + 1) ** 2)  # eV
+
+
+@cache
+def oscillator_strength(lower: int, upper: int) -> float:
+    """Absorption f of H: tabulated for first members, Kramers × the last Gaunt factor above."""
+
+    def kramers(m: int) -> float:
+        return 32 / (3 * np.pi * np.sqrt(3)) * (1 / lower**2 - 1 / m**2) ** -3 / (lower**5 * m**3)
+
+    first = _FIRST_F.get(lower, ())
+    position = upper - lower - 1
+    if position < len(first):
+        return first[position]
+    gaunt = first[-1] / kramers(lower + len(first)) if first else 0.93
+    return gaunt * kramers(upper)
+
+
+def occupation(level: np.ndarray, electrons: np.ndarray, temperature: np.ndarray) -> np.ndarray:
+    """Probability that a level of (effective) quantum number ``level`` survives.
+
+    Hubeny, Hummer & Lanz 1994, eqs. 4.24-4.26, for charged perturbers.
+    """
+    n = np.asarray(level, dtype=float)
+    k = np.where(n <= 3.001, 1.0, 16 / 3 * n**2 * (n + 7 / 6) / ((n + 1) ** 2 * (n**2 + n + 0.5)))
+    beta = 8.3e14 * electrons ** (-2 / 3) * k / n**4
+    a = 0.09 * electrons ** (1 / 6) / np.sqrt(temperature)
+    x = (1 + a) ** 3.15
+    f = 0.1402 * (x + 4 * a**3) * beta**3 / (1 + 0.1285 * x * beta**1.5)
+    return f / (1 + f)
+
+
+def _profile(
+    delta_nm: np.ndarray, doppler_nm: np.ndarray, stark_nm: float, wing: float = 1.5
+) -> np.ndarray:
+    """Unit-area profile [nm^-1]: Doppler core and wings ``wing·stark^1.5·|Δλ|^-2.5``.
+
+    ``stark_nm`` is the wavelength shift at the normal field strength, K·F0.
+    """
+    area = 2.3963  # ∫ (1 + u²)^(-5/4) du
+    # Width at which the wing form alone has unit area; the Doppler width rounds the rest.
+    own = (wing * area) ** (2 / 3) * stark_nm
+    width = np.sqrt(own**2 + doppler_nm**2)
+    amplitude = wing * stark_nm**1.5 / width**2.5
+    wings = amplitude * (1 + (delta_nm / width) ** 2) ** -1.25
+    rest = 1 - amplitude * area * width
+    core = np.exp(-((delta_nm / doppler_nm) ** 2)) / (np.sqrt(np.pi) * doppler_nm)
+    return wings + rest * core
+
+
+def _bound_free_gaunt(level: int, wavelength_nm: np.ndarray) -> np.ndarray:
+    """Gray 2005, eq. 8.5 (Menzel & Pekeris 1935)."""
+    lr = wavelength_nm * 1e-7 * c.RYDBERG
+    return np.clip(1 - 0.3456 / lr ** (1 / 3) * (lr / level**2 - 0.5), 0.3, 1.2)
+
+
+def _cross_section(
+    electrons: float,
+    temperature: np.ndarray,
+    wavelength_nm: np.ndarray,
+    velocity_kms: float,
+    lowers: range,
+) -> np.ndarray:
+    """Per n(H I)/U of bound hydrogen in some lower levels, at one electron density."""
+    lam_cm = wavelength_nm * 1e-7
+    nu = c.SPEED_OF_LIGHT / lam_cm
+    field = 1.25e-9 * electrons ** (2 / 3)  # normal field strength F0, esu cm^-2
+    thermal = np.sqrt(
+        2 * c.BOLTZMANN * temperature / (1.008 * c.ATOMIC_MASS_UNIT) + (velocity_kms * 1e5) ** 2
+    )
+    total = np.zeros((len(temperature), wavelength_nm.size))
+    for lower in lowers:
+        population = 2 * lower**2 * np.exp(-_EXCITATION[lower - 1] / (c.BOLTZMANN_EV * temperature))
+        edge = 1e7 * lower**2 / c.RYDBERG  # nm
+        # Photoionisation; to the red of the edge, absorption to levels that are dissolved.
+        inverse = np.maximum(1 / lower**2 - 1 / (lam_cm * c.RYDBERG), 1e-12)
+        effective = np.minimum(1 / np.sqrt(inverse), 1e3)
+        gone = 1 - occupation(effective, electrons, temperature[:, None])
+        # A level must lie well above the lower one to be dissolved into a continuum.
+        gone = np.where(effective < lower + 1, 0.0, gone)
+        share = np.where(wavelength_nm <= edge, 1.0, gone)
+        sigma = 2.815e29 / (lower**5 * nu**3) * _bound_free_gaunt(lower, wavelength_nm)
+        total += population[:, None] * sigma * share
+        for upper in range(lower + 1, _N_UPPER + 1):
+            centre = 1e7 / (c.RYDBERG * (1 / lower**2 - 1 / upper**2))
+            reach = 0.12 * centre
+            lo, hi = np.searchsorted(wavelength_nm, (centre - reach, centre + reach))
+            if lo == hi:
+                continue
+            survives = occupation(np.array(float(upper)), electrons, temperature)
+            if survives.max() < 1e-6:
+                continue
+            stark = 5.5e-5 * (lower * upper) ** 4 / (upper**2 - lower**2) * field * 0.1  # nm
+            doppler = centre * thermal / c.SPEED_OF_LIGHT
+            shape = _profile(wavelength_nm[None, lo:hi] - centre, doppler[:, None], stark)
+            strength = c.CLASSICAL_LINE * oscillator_strength(lower, upper)
+            # per wavenumber → per nm: dν̃ = dλ/λ²  (λ in cm, 1 nm = 1e-7 cm)
+            total[:, lo:hi] += (
+                (population * survives)[:, None] * strength * shape * (centre * 1e-7) ** 2 / 1e-7
+            )
+    return total * stimulated_emission(temperature, wavelength_nm)
+
+
+def _node_amount(state: State, node: int) -> torch.Tensor:
+    """n(H I)/U times the share of node ``node`` in an interpolation linear in ne.
+
+    Stark wings are proportional to ne, so an interpolation linear in ne has them exact.
+    """
+    nodes = torch.tensor(_NE_NODES, dtype=torch.float64)
+    ne = state.electrons.clamp(float(nodes[0]), float(nodes[-1]))
+    share = torch.zeros_like(ne)
+    if node > 0:
+        left = nodes[node - 1]
+        inside = (ne >= left) & (ne <= nodes[node])
+        share = torch.where(inside, (ne - left) / (nodes[node] - left), share)
+    if node < len(nodes) - 1:
+        right = nodes[node + 1]
+        inside = (ne > nodes[node]) & (ne <= right) | (ne == nodes[node])
+        share = torch.where(inside, (right - ne) / (right - nodes[node]), share)
+    return share * state.h1 / 2.0
+
+
+def hydrogen_columns(velocity_kms: float = 1.5) -> list[Column]:
+    """Bound-free and bound-bound hydrogen, one column per node in electron density."""
+    excited = range(2, _N_LOWER + 1)
+    columns = [
+        Column(
+            f"H I at ne={ne:.1e}",
+            lambda s, j=j: _node_amount(s, j),
+            lambda t, w, ne=ne: _cross_section(ne, t, w, velocity_kms, excited),
+            pivot_ev=10.2,
+        )
+        for j, ne in enumerate(_NE_NODES)
+    ]
+    # Lyman series and continuum: no part of any visible spectrum, one density will do.
+    lyman = Column(
+        "H I Lyman",
+        lambda s: s.h1 / 2.0,
+        lambda t, w: _cross_section(1e14, t, w, velocity_kms, range(1, 2)),
+    )
+    return [*columns, lyman]

@@ -1,0 +1,292 @@
+"""Equation of state: who is ionised, who is bound, how many electrons are free.
+
+Given temperature, gas pressure and composition, the electron density and the hydrogen density
+follow from charge and particle conservation (Saha equation, Mihalas 1978, eq. 5-14), with H2
+in dissociation equilibrium. Then the light molecules are shared out: C, N and O compete for
+each other, and because CO is by far the strongest bond it takes all of the rarer of C and O.
+What is left over decides whether a cool star shows TiO (O left) or C2 and CN (C left).
+
+Everything is vectorised over points (stars, or stars × depths); float64 throughout, because
+the exponents span hundreds of decades.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+import torch
+
+from . import constants as c
+from .partition import MOLECULES, atomic_partition, molecular_partition
+
+__all__ = ["State", "solve_state"]
+
+_N_NODES = 800
+_T_RANGE = (1000.0, 120000.0)
+_N_IONISATION_ITERATIONS = 12
+_N_MOLECULE_ITERATIONS = 40
+# Bound in the competition for C, N and O; the hydrides enter it linearly.
+_OXIDES_AND_CARBIDES = ("CO", "CN", "C2", "N2", "SiO", "TiO", "CH", "NH", "OH")
+
+
+@cache
+def _tables() -> dict[str, torch.Tensor]:
+    """ln of Saha factors, partition functions and molecular constants on nodes in ln T."""
+    ln_t = np.linspace(*np.log(_T_RANGE), _N_NODES)
+    t = np.exp(ln_t)
+    electron = 1.5 * np.log(2 * np.pi * c.ELECTRON_MASS * c.BOLTZMANN * t / c.PLANCK**2)
+    saha, partition = [], []
+    for element in c.ELEMENTS:
+        u = [np.log(atomic_partition(element.symbol, s, t)) for s in range(3)]
+        partition.append(u)
+        saha.append(
+            [
+                np.log(2.0) + electron + u[s + 1] - u[s] - chi / (c.BOLTZMANN_EV * t)
+                if np.isfinite(chi)
+                else np.full_like(t, -1e4)
+                for s, chi in enumerate(element.ionisation)
+            ]
+        )
+    molecules, molecule_partition = [], []
+    for name, molecule in MOLECULES.items():
+        a, b = (c.ELEMENT_INDEX[s] for s in molecule.atoms)
+        q = np.log(molecular_partition(name, t))
+        translation = 1.5 * np.log(
+            2 * np.pi * molecule.reduced_mass * c.ATOMIC_MASS_UNIT * c.BOLTZMANN * t / c.PLANCK**2
+        )
+        molecule_partition.append(q)
+        molecules.append(
+            q
+            - partition[a][0]
+            - partition[b][0]
+            - translation
+            + molecule.dissociation / (c.BOLTZMANN_EV * t)
+        )
+    as_tensor = lambda x: torch.tensor(np.array(x))  # noqa: E731
+    return {
+        "saha": as_tensor(saha).reshape(-1, _N_NODES).T.contiguous(),
+        "partition": as_tensor(partition).reshape(-1, _N_NODES).T.contiguous(),
+        "molecules": as_tensor(molecules).T.contiguous(),
+        "molecule_partition": as_tensor(molecule_partition).T.contiguous(),
+    }
+
+
+def _look_up(name: str, temperature: torch.Tensor) -> torch.Tensor:
+    """Linear interpolation in ln T of a table of logarithms, shape ``(n_points, n_columns)``."""
+    low, high = np.log(_T_RANGE)
+    x = (torch.log(temperature).clamp(low, high) - low) * ((_N_NODES - 1) / (high - low))
+    i = x.floor().clamp(0, _N_NODES - 2).long()
+    table = _tables()[name]
+    return torch.lerp(table[i], table[i + 1], (x - i)[:, None])
+
+
+@dataclass
+class State:
+    """A gas in thermodynamic equilibrium; all densities in cm^-3, shape ``(n_points,)``.
+
+    Attributes
+    ----------
+    temperature : Tensor
+        [K]
+    electrons : Tensor
+        Free electrons.
+    hydrogen : Tensor
+        Hydrogen nuclei in whatever form.
+    h1, h2 : Tensor
+        Neutral hydrogen atoms; hydrogen molecules.
+    abundances : Tensor, shape (n_points, n_elements)
+        Number of nuclei relative to hydrogen.
+    """
+
+    temperature: torch.Tensor
+    electrons: torch.Tensor
+    hydrogen: torch.Tensor
+    h1: torch.Tensor
+    h2: torch.Tensor
+    abundances: torch.Tensor
+    ratios: torch.Tensor  # (n_points, n_elements, 2): N+/N0 and N++/N+
+    _neutral: dict[str, torch.Tensor] = field(default_factory=dict)
+    _molecules: dict[str, torch.Tensor] = field(default_factory=dict)
+    _ln_u: torch.Tensor | None = None
+    _ln_q: torch.Tensor | None = None
+
+    @property
+    def mass_density(self) -> torch.Tensor:
+        """[g cm^-3]"""
+        mass = torch.tensor([e.mass for e in c.ELEMENTS], dtype=torch.float64)
+        return self.hydrogen * (self.abundances @ mass) * c.ATOMIC_MASS_UNIT
+
+    def density(self, symbol: str, stage: int) -> torch.Tensor:
+        """Number density of an atom or ion (``stage`` 0, 1, 2)."""
+        j = c.ELEMENT_INDEX[symbol]
+        self._share_out_molecules()
+        n = self._neutral.get(symbol)
+        if n is None:
+            r1, r2 = self.ratios[:, j, 0], self.ratios[:, j, 1]
+            n = self.abundances[:, j] * self.hydrogen / (1 + r1 * (1 + r2))
+            self._neutral[symbol] = n
+        for s in range(stage):
+            n = n * self.ratios[:, j, s]
+        return n
+
+    def density_over_partition(self, symbol: str, stage: int) -> torch.Tensor:
+        """Density divided by the partition function: what a Boltzmann factor multiplies."""
+        if self._ln_u is None:
+            self._ln_u = _look_up("partition", self.temperature)
+        ln_u = self._ln_u[:, 3 * c.ELEMENT_INDEX[symbol] + stage]
+        return self.density(symbol, stage) * torch.exp(-ln_u)
+
+    def molecule(self, name: str) -> torch.Tensor:
+        """Number density of a molecule."""
+        self._share_out_molecules()
+        return self._molecules[name]
+
+    def molecule_over_partition(self, name: str) -> torch.Tensor:
+        """Molecular density divided by its internal partition function."""
+        if self._ln_q is None:
+            self._ln_q = _look_up("molecule_partition", self.temperature)
+        return self.molecule(name) * torch.exp(-self._ln_q[:, list(MOLECULES).index(name)])
+
+    def _share_out_molecules(self) -> None:
+        if not self._molecules:
+            self._neutral, self._molecules = _molecular_equilibrium(self)
+
+
+def _hydrogen_and_charge(
+    ln_ne: torch.Tensor,
+    particles: torch.Tensor,
+    abundances: torch.Tensor,
+    saha: torch.Tensor,
+    k_h2: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Neutral H, H nuclei and total positive charge for a trial electron density."""
+    ne = torch.exp(ln_ne)
+    r1 = torch.exp((saha[..., 0] - ln_ne[:, None]).clamp(max=300.0))
+    r2 = torch.exp((saha[..., 1] - ln_ne[:, None]).clamp(max=300.0))
+    below = 1 + r1 * (1 + r2)
+    charge_per_h = abundances * r1 * (1 + 2 * r2) / below
+    others = abundances[:, 1:].sum(1)
+    # Particles other than electrons: N_H (1 + others) - n(H2), with N_H = h1 (1 + r1) + 2 K h1².
+    atoms = (particles - ne).clamp(min=1e-6 * particles)
+    linear = (1 + others) * (1 + r1[:, 0])
+    square = (2 * (1 + others) - 1) * k_h2
+    h1 = 2 * atoms / (linear + torch.sqrt(linear**2 + 4 * square * atoms))
+    nuclei = h1 * (1 + r1[:, 0]) + 2 * k_h2 * h1**2
+    charge = h1 * r1[:, 0] + nuclei * charge_per_h[:, 1:].sum(1)
+    return h1, nuclei, charge
+
+
+def solve_state(
+    temperature: torch.Tensor,
+    pressure: torch.Tensor,
+    abundances: torch.Tensor,
+    electrons: torch.Tensor | None = None,
+) -> State:
+    """Electron density and hydrogen density of a gas of given temperature and pressure.
+
+    Parameters
+    ----------
+    temperature : Tensor, shape (n_points,)
+        [K]
+    pressure : Tensor, shape (n_points,)
+        Gas pressure [dyn cm^-2].
+    abundances : Tensor, shape (n_points, n_elements)
+        Nuclei of each of :data:`~starkin.simulate.physics.constants.ELEMENTS` per H nucleus.
+    electrons : Tensor, optional
+        First guess of the electron density, for instance of the layer above.
+
+    Returns
+    -------
+    State
+    """
+    saha = _look_up("saha", temperature).reshape(len(temperature), len(c.ELEMENTS), 2)
+    k_h2 = torch.exp(_look_up("molecules", temperature)[:, 0].clamp(max=200.0))
+    particles = pressure / (c.BOLTZMANN * temperature)
+    # The charge balance falls monotonically with ne: bracketed secant in ln ne.
+    low = torch.log(particles * 1e-14)
+    high = torch.log(particles * 0.9999)
+    y = (0.5 * (low + high) if electrons is None else torch.log(electrons)).clamp(low, high)
+    slope = torch.full_like(y, -1.5)
+    y_old = residual_old = None
+    n_iterations = _N_IONISATION_ITERATIONS + (18 if electrons is None else 0)
+    for _ in range(n_iterations):
+        _, _, charge = _hydrogen_and_charge(y, particles, abundances, saha, k_h2)
+        residual = torch.log(charge.clamp(min=1e-200)) - y
+        low = torch.where(residual > 0, y, low)
+        high = torch.where(residual < 0, y, high)
+        if y_old is not None and residual_old is not None:
+            step = y - y_old
+            secant = (residual - residual_old) / torch.where(
+                step.abs() < 1e-12, torch.ones_like(step), step
+            )
+            slope = torch.where(step.abs() < 1e-12, slope, secant.clamp(-50.0, -0.9))
+        y_old, residual_old = y, residual
+        trial = y - residual / slope
+        outside = (trial <= low) | (trial >= high)
+        y = torch.where(outside & (residual.abs() > 1e-13), 0.5 * (low + high), trial)
+        if float(residual.abs().max()) < 1e-11:
+            break
+    h1, nuclei, _ = _hydrogen_and_charge(y, particles, abundances, saha, k_h2)
+    ratios = torch.exp((saha - y[:, None, None]).clamp(max=300.0))
+    return State(temperature, torch.exp(y), nuclei, h1, k_h2 * h1**2, abundances, ratios)
+
+
+def _molecular_equilibrium(
+    state: State,
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Neutral atoms left over and molecules formed, H and the electrons being given.
+
+    C and O are solved together, exactly for CO (the root of a quadratic), and the weaker
+    bonds enter as linear losses that are updated until the shares settle.
+    """
+    names = list(MOLECULES)
+    ln_k = _look_up("molecules", state.temperature)
+    k = {n: torch.exp(ln_k[:, i].clamp(max=250.0)) for i, n in enumerate(names)}
+    index = c.ELEMENT_INDEX
+
+    def total(symbol: str) -> torch.Tensor:
+        return state.abundances[:, index[symbol]] * state.hydrogen
+
+    def free(symbol: str) -> torch.Tensor:
+        r1, r2 = state.ratios[:, index[symbol]].unbind(-1)
+        return 1 + r1 * (1 + r2)
+
+    h = state.h1
+    base_c = free("C") + k["CH"] * h
+    base_n = free("N") + k["NH"] * h
+    base_o = free("O") + k["OH"] * h
+    base_si, base_ti = free("Si"), free("Ti")
+    n_n = total("N") / base_n
+    n_c = torch.zeros_like(h)
+    n_o = torch.zeros_like(h)
+    si, ti = total("Si") / base_si, total("Ti") / base_ti
+    for iteration in range(_N_MOLECULE_ITERATIONS):
+        loss_c = base_c + k["CN"] * n_n + 2 * k["C2"] * n_c
+        loss_o = base_o + k["SiO"] * si + k["TiO"] * ti
+        tc, to = total("C"), total("O")
+        # loss_c x + K x y = tc and loss_o y + K x y = to: one quadratic for x.
+        a = k["CO"] * loss_c
+        b = loss_c * loss_o + k["CO"] * (to - tc)
+        root = torch.sqrt(b**2 + 4 * a * loss_o * tc)
+        new_c = torch.where(b > 0, 2 * loss_o * tc / (b + root), (root - b) / (2 * a))
+        new_o = to / (loss_o + k["CO"] * new_c)
+        # Geometric damping keeps C2 (quadratic in C) from oscillating.
+        new_c = torch.sqrt(new_c * n_c) if iteration else new_c
+        linear_n = base_n + k["CN"] * new_c
+        new_n = 2 * total("N") / (linear_n + torch.sqrt(linear_n**2 + 8 * k["N2"] * total("N")))
+        change = (new_c / n_c.clamp(min=1e-250)).log().abs().max() if iteration else torch.inf
+        n_c, n_o, n_n = new_c, new_o, new_n
+        si = total("Si") / (base_si + k["SiO"] * n_o)
+        ti = total("Ti") / (base_ti + k["TiO"] * n_o)
+        if float(change) < 1e-8:
+            break
+    neutral = {"H": h, "C": n_c, "N": n_n, "O": n_o, "Si": si, "Ti": ti}
+    for symbol, hydride in (("Mg", "MgH"), ("Ca", "CaH")):
+        neutral[symbol] = total(symbol) / (free(symbol) + k[hydride] * h)
+    molecules = {}
+    for name in names:
+        a_symbol, b_symbol = MOLECULES[name].atoms
+        molecules[name] = k[name] * neutral[a_symbol] * neutral[b_symbol]
+    return neutral, molecules
