@@ -4,23 +4,28 @@ from .bases import sampling_design
 from .correlations import pack_correlations, unpack_correlations
 from .errors import GridMismatchError, StarkinError
 from .grid import Grid, WavelengthGrid, XPGrid, grid_from_arrays
+from .photometry import normalise, synthetic_photometry
 from .projection import project
 from .sampling import fit_coefficients, sample_spectra, sampled_covariance
 from .spectrum_set import SpectrumSet
+from .transform import Standardiser
 
 __all__ = [
     "Grid",
     "GridMismatchError",
     "SpectrumSet",
+    "Standardiser",
     "StarkinError",
     "WavelengthGrid",
     "XPGrid",
     "fit_coefficients",
     "grid_from_arrays",
+    "normalise",
     "pack_correlations",
     "project",
     "sample_spectra",
     "sampled_covariance",
     "sampling_design",
+    "synthetic_photometry",
     "unpack_correlations",
 ]

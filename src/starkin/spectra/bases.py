@@ -48,7 +48,7 @@ from scipy.interpolate import make_interp_spline
 
 from .columns import BANDS
 from .errors import StarkinError
-from .grid import XPGrid
+from .grid import Grid, XPGrid
 
 __all__ = [
     "DESIGN_UNIT",
@@ -334,6 +334,13 @@ def band_design(band: str, wavelength: np.ndarray | None = None) -> np.ndarray:
     if wavelength is None:
         return filter_table().design[band]
     return _evaluated(band, _checked(wavelength).tobytes())
+
+
+def has_official_bases(grid: Grid) -> bool:
+    """Whether coefficients on this grid can be sampled in wavelength."""
+    return isinstance(grid, XPGrid) and all(
+        band_model(band).transformation.shape[0] == grid.band_size(band) for band in BANDS
+    )
 
 
 def require_official(grid: XPGrid) -> None:

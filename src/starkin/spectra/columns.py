@@ -40,12 +40,17 @@ G_FLUX = "phot_g_mean_flux"
 G_MAG = "phot_g_mean_mag"
 BP_MAG = "phot_bp_mean_mag"
 RP_MAG = "phot_rp_mean_mag"
+BP_FLUX = "phot_bp_mean_flux"
+RP_FLUX = "phot_rp_mean_flux"
 BP_RP = "bp_rp"
+#: Flux and magnitude columns of Gaia's passbands.
+PHOTOMETRY = {"G": (G_FLUX, G_MAG), "BP": (BP_FLUX, BP_MAG), "RP": (RP_FLUX, RP_MAG)}
 PARALLAX = "parallax"
 PARALLAX_ERROR = "parallax_error"
 RA, DEC, GLON, GLAT = "ra", "dec", "l", "b"
 TEFF, LOGG, M_H, ALPHA_M, C_M = "teff", "logg", "m_h", "alpha_m", "c_m"
 TEFF_ERROR, LOGG_ERROR, M_H_ERROR = "teff_error", "logg_error", "m_h_error"
+STARFLAG, ASPCAPFLAG = "starflag", "aspcapflag"
 A_V = "a_v"
 
 NORMALISATION_FLUX = "g_flux"
@@ -86,6 +91,14 @@ class ColumnInfo:
 KNOWN: dict[str, ColumnInfo] = {
     SOURCE_ID: ColumnInfo("", "Gaia source identifier", "meta.id;meta.main"),
     G_FLUX: ColumnInfo("electron s-1", "Mean flux in the G band", "phot.flux;em.opt"),
+    BP_FLUX: ColumnInfo("electron s-1", "Mean flux in the BP band", "phot.flux;em.opt.B"),
+    RP_FLUX: ColumnInfo("electron s-1", "Mean flux in the RP band", "phot.flux;em.opt.R"),
+    **{
+        f"phot_{band}_mean_flux_error": ColumnInfo(
+            "electron s-1", f"Standard error of the mean {band.upper()} flux", "stat.error"
+        )
+        for band in ("g", "bp", "rp")
+    },
     G_MAG: ColumnInfo("mag", "Mean magnitude in the G band (Vega)", "phot.mag;em.opt"),
     BP_MAG: ColumnInfo("mag", "Mean magnitude in the BP band (Vega)", "phot.mag;em.opt.B"),
     RP_MAG: ColumnInfo("mag", "Mean magnitude in the RP band (Vega)", "phot.mag;em.opt.R"),
