@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from starkin.io import identify, read
-from starkin.spectra import SpectrumSet, XPGrid
+from starkin.spectra import XPGrid
 
 STEM = "XP_CONTINUOUS_RAW_with_missing_BP"
 ENCODINGS = {
@@ -20,18 +20,6 @@ ENCODINGS = {
 }
 
 
-def assert_identical(a: SpectrumSet, b: SpectrumSet) -> None:
-    assert a.grid == b.grid
-    for name in ("source_id", "values", "errors", "mask", "correlations"):
-        left, right = getattr(a, name), getattr(b, name)
-        assert left.dtype == right.dtype, name
-        np.testing.assert_array_equal(left, right, err_msg=name)
-    assert sorted(a.labels.colnames) == sorted(b.labels.colnames)
-    for name in a.labels.colnames:
-        assert a.labels[name].dtype == b.labels[name].dtype, name
-        np.testing.assert_array_equal(a.label(name), b.label(name), err_msg=name)
-
-
 @pytest.mark.parametrize(("name", "format_"), ENCODINGS.items())
 def test_format_is_found_from_content(
     shared: Path, tmp_path: Path, name: str, format_: str
@@ -41,7 +29,7 @@ def test_format_is_found_from_content(
     assert identify(anonymous) == format_
 
 
-def test_five_encodings_give_identical_stars(shared: Path) -> None:
+def test_five_encodings_give_identical_stars(shared: Path, assert_identical) -> None:
     sets = [read(shared / "gaia_xp" / name) for name in ENCODINGS]
     for other in sets[1:]:
         assert_identical(sets[0], other)

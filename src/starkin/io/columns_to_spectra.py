@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from astropy import units as u
-from astropy.table import Column, Table
+from astropy.table import Column, MaskedColumn, Table
 
 from ..spectra import SpectrumSet, XPGrid, columns
 from ..spectra.correlations import is_positive_definite
@@ -228,6 +228,7 @@ def columns_to_spectra(
     labels = table.scalars.copy(copy_data=False)
     units = labels.meta.pop("_units", {})
     labels.meta = {}
+    labels.convert_bytestring_to_unicode()  # what FITS and VOTable give
     labels.remove_column(columns.SOURCE_ID)
     _describe(labels)
     spectra = SpectrumSet(
@@ -371,12 +372,11 @@ def _describe(labels: Table) -> None:
         if not isinstance(column, Column):  # a Quantity, a time, coordinates: knows itself
             continue
         archive = XP_COLUMNS.get(name)
-        wanted = column.dtype.newbyteorder("=")
         if archive is not None and column.dtype.kind in "fiu" and not archive.is_array:
-            wanted = _narrow(column, np.dtype(archive.type))
-        if column.dtype != wanted:
-            labels[name] = column.astype(wanted)
-            column = labels[name]
+            labels[name] = _as_archive(column, np.dtype(archive.type))
+        elif not column.dtype.isnative:
+            labels[name] = column.astype(column.dtype.newbyteorder("="))
+        column = labels[name]
         known = columns.info(name)
         description = archive.description if archive is not None else known.description
         given = " ".join((column.info.description or "").split())  # VOTables wrap lines
@@ -385,14 +385,26 @@ def _describe(labels: Table) -> None:
             column.unit = known.unit
 
 
-def _narrow(column: Column, wanted: np.dtype) -> np.dtype:
-    """The archive's type, if it holds every value of the column."""
-    data = np.ma.asarray(column).compressed()
-    if wanted.kind == "f" or data.dtype.kind == "f":
-        return wanted if wanted.kind == data.dtype.kind == "f" else data.dtype.newbyteorder("=")
-    limits = np.iinfo(wanted)
-    fits = data.size == 0 or (data.min() >= limits.min and data.max() <= limits.max)
-    return wanted if fits else data.dtype.newbyteorder("=")
+def _as_archive(column: Column, wanted: np.dtype) -> Column:
+    """The column in the archive's type, if that holds every value; else in native bytes."""
+    values = np.ma.asarray(column)
+    if wanted.kind != "f" and values.dtype.kind == "f":
+        # pandas turns integers with gaps into floats with NaN.
+        values = np.ma.masked_invalid(values)
+    present = values.compressed()
+    if wanted.kind != "f":
+        limits = np.iinfo(wanted)
+        exact = bool(np.all((present >= limits.min) & (present <= limits.max)))
+        if not exact or (present.dtype.kind == "f" and np.any(present != np.trunc(present))):
+            return column.astype(column.dtype.newbyteorder("="))
+        values = np.ma.masked_array(values.filled(0), values.mask)
+    elif present.dtype.kind != "f":
+        values = values.astype(np.float64)
+    values = values.astype(wanted)
+    about = {"unit": column.unit, "description": column.description, "meta": column.meta}
+    if np.ma.getmaskarray(values).any():
+        return MaskedColumn(values, **about)
+    return Column(np.asarray(values), **about)
 
 
 def _listed(names: Iterable[str], most: int = 8) -> str:

@@ -12,10 +12,10 @@ from astropy.table import Table
 
 from ...spectra import columns
 from ...spectra.errors import StarkinError
+from ..arrow import arrow_to_table
 from ..column_table import ARRAY_COLUMNS, ColumnTable, Ragged
 from ..registry import register
 from ..text_arrays import parse_arrays
-from .text import to_column
 
 __all__ = ["from_arrow"]
 
@@ -68,50 +68,52 @@ def read_pandas(frame: Any) -> ColumnTable:
 
 
 def from_arrow(table: pa.Table, name: str) -> ColumnTable:
-    """Columns of an Arrow table; units and descriptions from the fields' metadata."""
-    result = ColumnTable(name, Table())
-    units: dict[str, str] = {}
-    names = [field.name for field in table.schema]
+    """Columns of an Arrow table; units and descriptions from its header or its fields."""
+    names = table.schema.names
     if len(set(names)) < len(names):
         twice = next(n for n in names if names.count(n) > 1)
         raise StarkinError(f"{name} has two columns called {twice!r}.")
+    arrays = [n for n in names if n.lower() in ARRAY_COLUMNS]
+    scalars = table.drop_columns(arrays) if arrays else table
+    plain = pa.table(
+        [_plain(scalars.column(i)) for i in range(scalars.num_columns)], names=scalars.schema.names
+    )
+    result = ColumnTable(name, arrow_to_table(plain.replace_schema_metadata(table.schema.metadata)))
+    units: dict[str, str] = {}
     for field in table.schema:
-        column = table.column(field.name).combine_chunks()
-        lower = field.name.lower()
-        meta = {k.decode(): v.decode() for k, v in (field.metadata or {}).items()}
-        if lower in ARRAY_COLUMNS:
-            _add_array(result, lower, column)
-            if meta.get("unit"):
-                units[lower] = meta["unit"]
+        about = {k.decode(): v.decode() for k, v in (field.metadata or {}).items()}
+        if field.name in arrays:
+            _add_array(result, field.name.lower(), table.column(field.name).combine_chunks())
+            if about.get("unit"):
+                units[field.name.lower()] = about["unit"]
             continue
-        result.scalars[field.name] = _scalar(column)
-        result.scalars[field.name].description = meta.get("description")
-        if meta.get("unit"):
-            result.scalars[field.name].unit = meta["unit"]
+        column = result.scalars[field.name]
+        column.description = column.description or about.get("description")
+        if about.get("unit") and column.unit is None:
+            column.unit = about["unit"]
     if units:
         result.scalars.meta["_units"] = units
     result.__post_init__()
     return result
 
 
-def _scalar(column: pa.Array) -> Any:
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Numbers, truth values, text and lists as they are; anything else as text."""
     kind = column.type
     if pa.types.is_dictionary(kind):
-        column = column.dictionary_decode()
+        column = column.cast(kind.value_type)
         kind = column.type
-    if pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        cells = np.empty(len(column), dtype=object)
-        cells[:] = [np.asarray(c) for c in column.to_pylist()] if len(column) else []
-        from astropy.table import Column
-
-        return Column(cells)
-    plain = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
     if pa.types.is_null(kind):
-        column = column.cast(pa.float64())
-    elif not any(test(kind) for test in plain):
-        column = column.cast(pa.large_string())
-    series = pl.from_arrow(column)
-    return to_column(pl.Series(series))
+        return column.cast(pa.float64())
+    as_they_are = (
+        pa.types.is_integer,
+        pa.types.is_floating,
+        pa.types.is_boolean,
+        pa.types.is_nested,
+        pa.types.is_string,
+        pa.types.is_large_string,
+    )
+    return column if any(test(kind) for test in as_they_are) else column.cast(pa.large_string())
 
 
 def _add_array(result: ColumnTable, name: str, column: pa.Array) -> None:

@@ -11,6 +11,7 @@ from astropy.io import fits
 from astropy.io.votable import from_table
 from astropy.table import Column, MaskedColumn, Table
 
+from ..arrow import table_to_arrow
 from ..write_xp import WRITERS, OutputColumn
 from .text import compressed
 
@@ -21,7 +22,8 @@ _ROW_GROUP = 8192
 
 # --- Parquet -----------------------------------------------------------------
 def _write_parquet(table: list[OutputColumn], path: Path, gzipped: bool) -> None:
-    schema = pa.schema([_field(column) for column in table])
+    header = table_to_arrow(_astropy([column[:0] for column in table])).schema.metadata
+    schema = pa.schema([_field(column) for column in table], metadata=header)
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for start in range(0, max(len(table[0].values), 1), _ROW_GROUP):
             rows = slice(start, start + _ROW_GROUP)
