@@ -50,6 +50,7 @@ PARALLAX_ERROR = "parallax_error"
 RA, DEC, GLON, GLAT = "ra", "dec", "l", "b"
 TEFF, LOGG, M_H, ALPHA_M, C_M = "teff", "logg", "m_h", "alpha_m", "c_m"
 TEFF_ERROR, LOGG_ERROR, M_H_ERROR = "teff_error", "logg_error", "m_h_error"
+ALPHA_M_ERROR, C_M_ERROR = "alpha_m_error", "c_m_error"
 STARFLAG, ASPCAPFLAG = "starflag", "aspcapflag"
 A_V = "a_v"
 
@@ -77,6 +78,16 @@ def latent_error(i: int) -> str:
 def latent_correlation(i: int, j: int) -> str:
     """Name of the correlation of latents ``i < j``, in Gaia's style: ``z1_z2_corr``."""
     return f"z{i + 1}_z{j + 1}_corr"
+
+
+# --- what only a simulation knows -------------------------------------------
+CLASS_NAME = "class_name"
+COMPONENT = "component"
+
+
+def truth(name: str) -> str:
+    """Name of the true value of a label: ``true_teff``, …"""
+    return f"true_{name}"
 
 
 @dataclass(frozen=True)
@@ -117,6 +128,18 @@ KNOWN: dict[str, ColumnInfo] = {
     TEFF_ERROR: ColumnInfo("K", "Standard error of teff", "stat.error;phys.temperature.effective"),
     LOGG_ERROR: ColumnInfo("log(cm.s**-2)", "Standard error of logg", "stat.error;phys.gravity"),
     M_H_ERROR: ColumnInfo("", "Standard error of m_h (dex)", "stat.error;phys.abund.Z"),
+    ALPHA_M_ERROR: ColumnInfo("", "Standard error of alpha_m (dex)", "stat.error;phys.abund"),
+    C_M_ERROR: ColumnInfo("", "Standard error of c_m (dex)", "stat.error;phys.abund"),
+    CLASS_NAME: ColumnInfo("", "Simulated class (truth)", "meta.code.class"),
+    COMPONENT: ColumnInfo("", "Simulated Galactic component (truth)", "meta.code.class"),
+    "true_teff": ColumnInfo("K", "Simulated effective temperature (truth)"),
+    "true_logg": ColumnInfo("log(cm.s**-2)", "Simulated surface gravity (truth)"),
+    "true_m_h": ColumnInfo("", "Simulated [M/H] (dex, truth)"),
+    "true_alpha_m": ColumnInfo("", "Simulated [alpha/M] (dex, truth)"),
+    "true_c_m": ColumnInfo("", "Simulated [C/M] (dex, truth)"),
+    "true_age": ColumnInfo("Gyr", "Simulated age (truth)"),
+    "true_distance": ColumnInfo("kpc", "Simulated distance (truth)"),
+    "true_a_v": ColumnInfo("mag", "Simulated extinction at 550 nm (truth)"),
     A_V: ColumnInfo("mag", "Extinction at 550 nm", "phys.absorption;em.opt.V"),
     NORMALISATION_FLUX: ColumnInfo(
         "electron s-1", "G flux by which the spectrum was divided", "phot.flux;em.opt"
