@@ -1,1 +1,14 @@
-"""Small torch blocks, likelihoods and losses."""
+"""Small torch blocks, likelihoods and losses; they know nothing of files or tables."""
+
+from .losses import Elbo, elbo
+from .posterior import GaussianPosterior
+from .scatter import PublishedScatterNetwork, ScatterNetwork, StarkinScatterNetwork
+
+__all__ = [
+    "Elbo",
+    "GaussianPosterior",
+    "PublishedScatterNetwork",
+    "ScatterNetwork",
+    "StarkinScatterNetwork",
+    "elbo",
+]

@@ -1,0 +1,442 @@
+"""The scatter VAE: a label-independent model of spectra (Laroche & Speagle 2025)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from astropy import units as u
+from astropy.table import Table
+from torch import Tensor
+
+from .. import __version__
+from ..io.latents import Latents
+from ..nets import Elbo, GaussianPosterior, ScatterNetwork, StarkinScatterNetwork, elbo
+from ..spectra import Grid, SpectrumSet, StarkinError, XPGrid, columns
+from ..spectra.flags import Flag
+from . import directory as model_directory
+from . import scoring, training
+from .base import Decoded, Progress, SpectrumModel
+from .factors import fit_factors
+from .preprocessing import Preprocessing, Standardised
+from .scatter_config import ScatterVAEConfig
+
+__all__ = ["ScatterVAE"]
+
+_CHUNK = 8192
+
+
+class ScatterVAE(SpectrumModel):
+    """Latents, spectra and intrinsic scatter from spectra alone.
+
+    Parameters
+    ----------
+    config : ScatterVAEConfig, optional
+    device : str
+        ``"cpu"``, ``"cuda"``, …: where training and scoring run.
+    threads : int
+        CPU threads of torch in this model's work; 0 leaves torch's own number.
+
+    Examples
+    --------
+    >>> from starkin.models.scatter_vae import ScatterVAE, ScatterVAEConfig
+    >>> model = ScatterVAE(ScatterVAEConfig(recipe="laroche-speagle"))
+    >>> model.config.encoder
+    (90, 70, 50, 30, 10)
+    """
+
+    kind: ClassVar[str] = "scatter-vae"
+
+    def __init__(
+        self, config: ScatterVAEConfig | None = None, *, device: str = "cpu", threads: int = 0
+    ) -> None:
+        self.config = config or ScatterVAEConfig()
+        self.device = device
+        self.threads = threads
+        self.preprocessing: Preprocessing | None = None
+        self.calibration: scoring.Calibration | None = None
+        self._network: ScatterNetwork | None = None
+        self._card: dict[str, Any] = {}
+        self._model_id = ""
+
+    # --- training -----------------------------------------------------------
+    def fit(
+        self,
+        train: SpectrumSet,
+        validation: SpectrumSet | None = None,
+        *,
+        seed: int = 0,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_seconds: float = 30.0,
+        progress: Progress | None = None,
+    ) -> Self:
+        """Train on spectra as they were read.
+
+        Parameters
+        ----------
+        train, validation : SpectrumSet
+            Without ``validation`` a seeded part of ``train`` is held out. Stars with
+            nothing usable are left out; the standardisation sees the rest of
+            ``train`` only.
+        seed : int
+            Decides the split, the first weights, the order and all noise.
+        checkpoint : path-like, optional
+            File to resume from if it exists.
+        checkpoint_seconds : float
+            Least time between two checkpoints [s].
+        progress : callable, optional
+            Told of every epoch.
+        """
+        train = self._usable(train)
+        if validation is None:
+            train, validation = self._split(train, seed)
+        else:
+            train.grid.require(validation.grid, "The validation set")
+            validation = self._usable(validation)
+        if len(train) < 2 or len(validation) < 1:
+            raise StarkinError(
+                f"Training needs usable spectra in both parts, got {len(train)} to train on "
+                f"and {len(validation)} to validate."
+            )
+        preprocessing = Preprocessing.fit(train)
+        data, held_out = preprocessing(train), preprocessing(validation)
+        identity = {
+            "settings": self.config.to_dict(),
+            "seed": seed,
+            "train": train.fingerprint,
+            "validation": validation.fingerprint,
+        }
+        with training.explicit_threads(self.threads):
+            network = self._start(data, seed)
+            history = training.train(
+                network,
+                data.tensors,
+                held_out.tensors,
+                self._loss(network, train.grid),
+                self.config.training(),
+                seed=seed,
+                device=self.device,
+                checkpoint=checkpoint,
+                checkpoint_seconds=checkpoint_seconds,
+                run_id=hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16],
+                progress=progress,
+            )
+            calibration = scoring.calibrate(network, data, self.device)
+            metrics = self._metrics(network, held_out, seed)
+        card = {
+            "starkin": __version__,
+            "torch": torch.__version__,
+            "seed": seed,
+            "data": {
+                "train": train.fingerprint,
+                "validation": validation.fingerprint,
+                "n_train": len(train),
+                "n_validation": len(validation),
+            },
+            "metrics": {"best_epoch": history.best_epoch, "validation": history.best, **metrics},
+            "history": asdict(history),
+        }
+        self.adopt(network, train.grid, preprocessing, calibration, card)
+        return self
+
+    @staticmethod
+    def _usable(spectra: SpectrumSet) -> SpectrumSet:
+        """Normalised, without the stars of which nothing is left."""
+        normalised = Preprocessing.normalise(spectra)
+        return normalised[~normalised.mask.all(axis=1)]
+
+    def _split(self, spectra: SpectrumSet, seed: int) -> tuple[SpectrumSet, SpectrumSet]:
+        order = np.random.default_rng(seed).permutation(len(spectra))
+        n_validation = max(1, round(self.config.validation_fraction * len(spectra)))
+        return spectra[np.sort(order[n_validation:])], spectra[np.sort(order[:n_validation])]
+
+    def _start(self, data: Standardised, seed: int) -> ScatterNetwork:
+        network = self.config.network(data.x.shape[1], seed)
+        if isinstance(network, StarkinScatterNetwork):
+            x, sigma, used = (t.numpy() for t in data.tensors)
+            start = fit_factors(x, sigma, used, self.config.n_latent)
+            network.start_from_factors(
+                *(
+                    torch.from_numpy(array.astype(np.float32))
+                    for array in (start.mean, start.loadings, start.unique, start.noise)
+                )
+            )
+        return network
+
+    def _loss(
+        self, network: ScatterNetwork, grid: Grid
+    ) -> Callable[[training.Batch, torch.Generator, float], Elbo]:
+        config = self.config
+
+        def loss(batch: training.Batch, generator: torch.Generator, done: float) -> Elbo:
+            x, sigma, used = batch
+            if network.training and config.band_dropout and isinstance(grid, XPGrid):
+                used = _hide_a_band(used, grid, config.band_dropout, generator)
+            posterior = network.posterior(x, sigma, used)
+            noise = torch.randn(posterior.mean.shape, generator=generator, device=generator.device)
+            mean, scatter_variance = network.decode(posterior.sample(noise))
+            warm = min(1.0, done / config.kl_warm_up) if config.kl_warm_up else 1.0
+            return elbo(
+                x,
+                mean,
+                scatter_variance + sigma**2,
+                used,
+                posterior,
+                normalisation=config.loss_normalisation,
+                kl_weight=warm,
+            )
+
+        return loss
+
+    def _metrics(
+        self, network: ScatterNetwork, held_out: Standardised, seed: int
+    ) -> dict[str, Any]:
+        activity = scoring.latent_activity(network, held_out, self.device)
+        return {
+            "active_units": int(activity.active.sum()),
+            "latent_variance": [float(v) for v in activity.variance],
+            "latent_sensitivity": [float(s) for s in activity.sensitivity],
+            "latent_kl": [float(k) for k in activity.kl],
+            "log_likelihood": float(
+                scoring.log_evidence(network, held_out, self.device).double().mean()
+            ),
+        }
+
+    def adopt(
+        self,
+        network: ScatterNetwork,
+        grid: Grid,
+        preprocessing: Preprocessing | None,
+        calibration: scoring.Calibration | None = None,
+        card: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Take a network that was trained elsewhere (a released checkpoint, a saved model)."""
+        self._network = network.to(self.device).eval()
+        self.grid = grid
+        self.preprocessing = preprocessing
+        self.calibration = calibration
+        self._card = dict(card or {})
+        self._model_id = model_directory.fingerprint(self._files())
+
+    def with_preprocessing(self, preprocessing: Preprocessing) -> ScatterVAE:
+        """This model with other statistics of normalisation; it shares the network."""
+        model = ScatterVAE(self.config, device=self.device, threads=self.threads)
+        # The calibration of scores belongs to the old statistics and stays behind.
+        model.adopt(self.network, self.grid, preprocessing, card=self._card)
+        return model
+
+    # --- what it is for -------------------------------------------------------
+    @property
+    def network(self) -> ScatterNetwork:
+        """The trained network, in evaluation mode."""
+        if self._network is None:
+            raise StarkinError("This scatter VAE is not trained yet: call fit or load first.")
+        return self._network
+
+    def encode(self, spectra: SpectrumSet) -> Latents:
+        """Posterior mean and full covariance of each star's latents; labels travel along."""
+        normalised, data = self._prepare(spectra)
+        means, covariances = [], []
+        with training.explicit_threads(self.threads), torch.no_grad():
+            for start in range(0, len(data), _CHUNK):
+                posterior = self.encode_standardised(*data[start : start + _CHUNK].tensors)
+                means.append(posterior.mean.cpu().numpy())
+                covariances.append(posterior.covariance().cpu().numpy())
+        d = self.config.n_latent
+        mean = np.concatenate(means) if means else np.empty((0, d), np.float32)
+        covariance = np.concatenate(covariances) if covariances else np.empty((0, d, d), np.float32)
+        flags = self._flags(normalised, mean)
+        lost = (flags & Flag.NOT_ENCODED) != 0
+        mean[lost], covariance[lost] = np.nan, np.nan
+        return Latents(
+            source_id=spectra.source_id,
+            mean=mean,
+            covariance=covariance,
+            flags=flags,
+            model_id=self.model_id,
+            columns=normalised.labels,
+            meta=dict(spectra.meta),
+        )
+
+    @torch.no_grad()
+    def encode_standardised(
+        self, x: Tensor, sigma: Tensor | None = None, used: Tensor | None = None
+    ) -> GaussianPosterior:
+        """q(z | x) of spectra that are standardised already, shape (n_stars, n_pixels).
+
+        ``sigma`` may be left out for the published recipe, which does not look at it.
+        """
+        x = x.to(self.device)
+        sigma = torch.ones_like(x) if sigma is None else sigma.to(self.device)
+        used = torch.isfinite(x) if used is None else used.to(self.device)
+        return self.network.posterior(x, sigma, used)
+
+    def decode(self, latents: np.ndarray) -> Decoded:
+        """Coefficients per unit of G flux, and their intrinsic scatter, at latents.
+
+        Parameters
+        ----------
+        latents : ndarray, shape (n_stars, n_latent)
+            One row a star.
+        """
+        latents = np.asarray(latents, dtype=np.float32)
+        if latents.ndim != 2 or latents.shape[1] != self.config.n_latent:
+            raise StarkinError(
+                f"Latents have shape {latents.shape}; this model has {self.config.n_latent} "
+                "latent dimensions, one row a star."
+            )
+        standardiser = self._require_preprocessing().standardiser
+        with training.explicit_threads(self.threads), torch.no_grad():
+            mean, variance = self.network.decode(torch.from_numpy(latents).to(self.device))
+        return Decoded(
+            values=mean.cpu().numpy() * standardiser.scale + standardiser.mean,
+            scatter=np.sqrt(variance.cpu().numpy()) * standardiser.scale,
+        )
+
+    def sample(self, n: int, *, seed: int = 0) -> SpectrumSet:
+        """New stars: latents from the prior, spectra with their intrinsic scatter.
+
+        The coefficients are per unit of G flux. There is no measurement noise;
+        ``errors`` holds the intrinsic scatter that was drawn from. The latents
+        stand in the label columns ``z1``, ``z2``, …
+        """
+        generator = np.random.default_rng(seed)
+        latents = generator.standard_normal((n, self.config.n_latent))
+        decoded = self.decode(latents)
+        noise = generator.standard_normal(decoded.values.shape)
+        table = Table({columns.latent(i): latents[:, i] for i in range(latents.shape[1])})
+        # Marked as normalised, so that the sample can be encoded and scored like any set.
+        table[columns.NORMALISATION_FLUX] = np.ones(n)
+        table[columns.NORMALISATION_METHOD] = "model"
+        return SpectrumSet(
+            source_id=np.arange(n),
+            values=decoded.values + decoded.scatter * noise,
+            errors=decoded.scatter,
+            grid=self.grid,
+            labels=table,
+            unit=u.dimensionless_unscaled,
+            meta={columns.MODEL_ID: self.model_id, "seed": seed},
+        )
+
+    def score(self, spectra: SpectrumSet) -> Table:
+        """log p(x) of each star and an outlier score: see :mod:`starkin.models.scoring`."""
+        _, data = self._prepare(spectra)
+        with training.explicit_threads(self.threads):
+            scores = scoring.score(self.network, data, self.calibration, self.device)
+        table = Table({columns.SOURCE_ID: spectra.source_id})
+        for name, values in (
+            (columns.LOG_LIKELIHOOD, scores.log_likelihood),
+            (columns.OUTLIER_SCORE, scores.outlier_score),
+        ):
+            table[name] = values
+            table[name].description = columns.info(name).description
+        return table
+
+    def _prepare(self, spectra: SpectrumSet) -> tuple[SpectrumSet, Standardised]:
+        preprocessing = self._require_preprocessing()
+        self.grid.require(spectra.grid, "The set of spectra")
+        normalised = preprocessing.normalise(spectra)
+        return normalised, preprocessing(normalised)
+
+    def _require_preprocessing(self) -> Preprocessing:
+        _ = self.network
+        if self.preprocessing is None:
+            raise StarkinError(
+                "This model was imported without the statistics that standardise its input; "
+                "give them with with_preprocessing(), or use encode_standardised()."
+            )
+        return self.preprocessing
+
+    def _flags(self, spectra: SpectrumSet, mean: np.ndarray) -> np.ndarray:
+        flags = np.zeros(len(spectra), dtype=np.int32)
+        flags[spectra.mask.any(axis=1)] |= Flag.PARTLY_MASKED
+        flags[spectra.mask.all(axis=1)] |= Flag.NOT_ENCODED
+        if isinstance(spectra.grid, XPGrid):
+            flags[spectra.band_missing("bp")] |= Flag.MISSING_BP
+            flags[spectra.band_missing("rp")] |= Flag.MISSING_RP
+        if columns.NORMALISATION_METHOD in spectra.labels.colnames:
+            synthetic = np.asarray(spectra.labels[columns.NORMALISATION_METHOD]) == "synthetic"
+            flags[synthetic] |= Flag.SYNTHETIC_G_FLUX
+        if self.calibration is not None:
+            far = np.sum(mean**2, axis=1) > self.calibration.latent_limit
+            flags[far] |= Flag.FAR_FROM_TRAINING
+        return flags
+
+    # --- as a directory ---------------------------------------------------------
+    def _files(self) -> model_directory.ModelFiles:
+        transform: dict[str, np.ndarray] = {}
+        if self.preprocessing is not None:
+            transform |= {f"transform.{k}": v for k, v in self.preprocessing.to_arrays().items()}
+        if self.calibration is not None:
+            transform |= {f"calibration.{k}": v for k, v in self.calibration.to_arrays().items()}
+        return model_directory.ModelFiles(
+            kind=self.kind,
+            config=self.config.to_dict(),
+            weights=self.network.state_dict(),
+            transform=transform,
+            grid=self.grid,
+            card=self.card,
+        )
+
+    def save(self, directory: str | os.PathLike[str]) -> None:
+        """Write the model directory, whole or not at all."""
+        model_directory.write_model(directory, self._files())
+
+    @classmethod
+    def load(
+        cls, directory: str | os.PathLike[str], *, device: str = "cpu", threads: int = 0
+    ) -> Self:
+        """Read a model directory.
+
+        Raises
+        ------
+        StarkinError
+            If the directory is damaged, holds another kind of model, or its
+            settings and weights do not fit together.
+        """
+        files = model_directory.read_model(directory, cls.kind)
+        model = cls(ScatterVAEConfig.from_dict(files.config), device=device, threads=threads)
+        network = model.config.network(files.grid.n_pixels, seed=0)
+        try:
+            network.load_state_dict(dict(files.weights))
+        except RuntimeError as error:
+            raise StarkinError(f"The weights in {directory} do not fit its settings.") from error
+        parts: dict[str, dict[str, np.ndarray]] = {"transform": {}, "calibration": {}}
+        for name, array in files.transform.items():
+            part, key = name.split(".", 1)
+            parts[part][key] = array
+        preprocessing = None
+        if parts["transform"]:
+            preprocessing = Preprocessing.from_arrays(parts["transform"])
+        calibration = None
+        if parts["calibration"]:
+            calibration = scoring.Calibration.from_arrays(parts["calibration"])
+        model.adopt(network, files.grid, preprocessing, calibration, files.card)
+        return model
+
+    @property
+    def model_id(self) -> str:
+        _ = self.network
+        return self._model_id
+
+    @property
+    def card(self) -> dict[str, Any]:
+        return dict(self._card)
+
+
+def _hide_a_band(
+    used: Tensor, grid: XPGrid, probability: float, generator: torch.Generator
+) -> Tensor:
+    """Mask one band, BP as often as RP, of a share of the stars that have both."""
+    draw = torch.rand((len(used), 1), generator=generator, device=generator.device)
+    is_bp = torch.zeros(grid.n_pixels, dtype=torch.bool, device=used.device)
+    is_bp[grid.band("bp")] = True
+    hide = torch.where(draw < probability / 2, is_bp, (draw < probability) & ~is_bp)
+    hidden = used & ~hide
+    return torch.where(hidden.any(dim=1, keepdim=True), hidden, used)

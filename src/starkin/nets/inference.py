@@ -1,0 +1,180 @@
+"""Encoding many stars fast on a CPU: the same numbers as the network, less work.
+
+The network's own forward pass writes every intermediate array to memory; over a
+million stars each is hundreds of megabytes. Here stars pass in chunks whose
+intermediates stay in a core's cache, in buffers that are reused, with BatchNorm
+folded into the linear layers, masks applied only where there are any, and each
+thread on its own stars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+__all__ = ["EncoderArrays", "FastEncoder"]
+
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "silu": lambda h: functional.silu(h, inplace=True),
+    "gelu": lambda h: h.copy_(functional.gelu(h)),
+}
+
+
+@dataclass(frozen=True)
+class EncoderArrays:
+    """An encoder as plain matrices; each acts from the right on rows of stars.
+
+    Attributes
+    ----------
+    hidden : tuple of (weight, bias)
+        Hidden layers, weights of shape (n_in, n_out).
+    output : (weight, bias)
+        To mean, log scale and, for a full covariance, the strictly lower triangle.
+    activation : {"silu", "gelu"}
+    n_latent : int
+    skip : Tensor or None, shape (n_pixels, n_latent)
+        Linear path from the input to the mean.
+    noise : Tensor or None, shape (n_pixels, n_noise)
+        From the reliabilities to what joins the input of the first layer.
+    noise_hidden : Tensor or None, shape (n_noise, n_hidden)
+    typical_variance : Tensor or None, shape (n_pixels,)
+        τ²; None for an encoder that does not look at errors.
+    """
+
+    hidden: tuple[tuple[Tensor, Tensor], ...]
+    output: tuple[Tensor, Tensor]
+    activation: str
+    n_latent: int
+    skip: Tensor | None = None
+    noise: Tensor | None = None
+    noise_hidden: Tensor | None = None
+    typical_variance: Tensor | None = None
+
+    @property
+    def multiplications(self) -> int:
+        """Multiply-adds of the matrix products for one star."""
+        matrices = [weight for weight, _ in self.hidden] + [self.output[0]]
+        matrices += [m for m in (self.skip, self.noise, self.noise_hidden) if m is not None]
+        return sum(m.numel() for m in matrices)
+
+
+class FastEncoder:
+    """Posterior parameters of standardised spectra, chunk by chunk.
+
+    Parameters
+    ----------
+    arrays : EncoderArrays
+    threads : int
+        Worker threads, each on its own chunks.
+    chunk : int
+        Stars a chunk; 1,024 keep all buffers of a chunk within 2 MB.
+    """
+
+    def __init__(self, arrays: EncoderArrays, *, threads: int = 1, chunk: int = 1024) -> None:
+        self.arrays, self.threads, self.chunk = arrays, max(1, threads), chunk
+        (weight, bias), *self._later = arrays.hidden
+        self._n_hidden = weight.shape[1]
+        noise_hidden = arrays.noise_hidden
+        if arrays.skip is not None:
+            # The linear path rides along as further columns of the first product.
+            weight = torch.cat([weight, arrays.skip], dim=1)
+            bias = torch.cat([bias, torch.zeros(arrays.n_latent)])
+            if noise_hidden is not None:
+                rest = torch.zeros(len(noise_hidden), arrays.n_latent)
+                noise_hidden = torch.cat([noise_hidden, rest], dim=1)
+        self._first = weight.contiguous(), bias
+        self._noise_hidden = noise_hidden
+        self._activate = _ACTIVATIONS[arrays.activation]
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor, sigma: Tensor, used: Tensor | None = None) -> Tensor:
+        """Mean, log scale and strictly lower triangle side by side.
+
+        Parameters
+        ----------
+        x, sigma : Tensor of float32, shape (n_stars, n_pixels)
+            Standardised spectra and errors; finite where masked.
+        used : Tensor of bool, shape (n_stars, n_pixels), optional
+            False where masked; None for nothing masked.
+
+        Returns
+        -------
+        Tensor, shape (n_stars, 2·n_latent [+ n_latent·(n_latent−1)/2])
+        """
+        n = len(x)
+        out = torch.empty((n, self.arrays.output[0].shape[1]))
+        starts = range(0, n, self.chunk)
+
+        def work(worker: int) -> None:
+            buffers = self._buffers(x.shape[1])
+            for start in starts[worker :: self.threads]:
+                rows = slice(start, start + self.chunk)
+                self._encode(
+                    x[rows], sigma[rows], None if used is None else used[rows], out[rows], buffers
+                )
+
+        if self.threads == 1 or len(starts) == 1:
+            before = torch.get_num_threads()
+            torch.set_num_threads(1)
+            try:
+                for worker in range(self.threads):
+                    work(worker)
+            finally:
+                torch.set_num_threads(before)
+            return out
+        before = torch.get_num_threads()
+        try:
+            with ThreadPoolExecutor(
+                self.threads, initializer=torch.set_num_threads, initargs=(1,)
+            ) as pool:
+                list(pool.map(_without_gradients(work), range(self.threads)))
+        finally:
+            torch.set_num_threads(before)
+        return out
+
+    def _buffers(self, n_pixels: int) -> dict[str, Tensor]:
+        widths = {"x": n_pixels, "s": n_pixels, "r": n_pixels, "h0": self._first[0].shape[1]}
+        widths |= {f"h{i}": w.shape[1] for i, (w, _) in enumerate(self._later, start=1)}
+        return {name: torch.empty((self.chunk, width)) for name, width in widths.items()}
+
+    def _encode(
+        self, x: Tensor, sigma: Tensor, used: Tensor | None, out: Tensor, buffers: dict[str, Tensor]
+    ) -> None:
+        n, arrays = len(x), self.arrays
+        masked = used is not None and not bool(used.all())
+        b = {name: buffer[:n] for name, buffer in buffers.items()}
+        h = b["h0"]
+        weight, bias = self._first
+        if arrays.typical_variance is None:
+            source = torch.mul(x, used, out=b["x"]) if masked else x
+            torch.addmm(bias, source, weight, out=h)
+        else:
+            variance = torch.mul(sigma, sigma, out=b["s"])
+            reliability = torch.add(variance, arrays.typical_variance, out=b["r"])
+            torch.div(arrays.typical_variance, reliability, out=reliability)
+            shrunk = torch.div(x, variance.add_(1), out=b["x"])
+            if masked:
+                shrunk.mul_(used)
+                reliability.mul_(used)
+            torch.addmm(bias, shrunk, weight, out=h)
+            h.addmm_(torch.mm(reliability, arrays.noise), self._noise_hidden)
+        hidden = self._activate(h[:, : self._n_hidden])
+        for i, (weight, bias) in enumerate(self._later, start=1):
+            hidden = self._activate(torch.addmm(bias, hidden, weight, out=b[f"h{i}"]))
+        torch.addmm(arrays.output[1], hidden, arrays.output[0], out=out)
+        if arrays.skip is not None:
+            out[:, : arrays.n_latent].add_(h[:, self._n_hidden :])
+
+
+def _without_gradients(work: Callable[[int], None]) -> Callable[[int], None]:
+    # Autograd's switch is per thread, so a worker has to turn it off for itself.
+    def run(worker: int) -> None:
+        with torch.inference_mode():
+            work(worker)
+
+    return run
