@@ -2,22 +2,27 @@
 
 from .bases import sampling_design
 from .correlations import pack_correlations, unpack_correlations
+from .cuts import Quality, select
 from .errors import GridMismatchError, StarkinError
 from .grid import Grid, WavelengthGrid, XPGrid, grid_from_arrays
 from .photometry import normalise, synthetic_photometry
 from .projection import project
 from .sampling import fit_coefficients, sample_spectra, sampled_covariance
 from .spectrum_set import SpectrumSet
+from .splits import Split, assign_splits
 from .transform import Standardiser
 
 __all__ = [
     "Grid",
     "GridMismatchError",
+    "Quality",
     "SpectrumSet",
+    "Split",
     "Standardiser",
     "StarkinError",
     "WavelengthGrid",
     "XPGrid",
+    "assign_splits",
     "fit_coefficients",
     "grid_from_arrays",
     "normalise",
@@ -26,6 +31,7 @@ __all__ = [
     "sample_spectra",
     "sampled_covariance",
     "sampling_design",
+    "select",
     "synthetic_photometry",
     "unpack_correlations",
 ]
