@@ -19,13 +19,13 @@ from typing import Any
 
 import numpy as np
 from astropy import units as u
-from astropy.table import Column, MaskedColumn, Table
+from astropy.table import Table
 
 from ..spectra import SpectrumSet, XPGrid, columns
 from ..spectra.correlations import is_positive_definite
 from ..spectra.errors import StarkinError
-from .archive_columns import XP_COLUMNS
 from .column_table import ARRAY_COLUMNS, ColumnTable, Ragged, Rejection
+from .label_columns import harmonise_labels
 
 __all__ = ["COEFFICIENT_UNIT", "band_sizes", "columns_to_spectra", "standard_names"]
 
@@ -228,9 +228,8 @@ def columns_to_spectra(
     labels = table.scalars.copy(copy_data=False)
     units = labels.meta.pop("_units", {})
     labels.meta = {}
-    labels.convert_bytestring_to_unicode()  # what FITS and VOTable give
     labels.remove_column(columns.SOURCE_ID)
-    _describe(labels)
+    harmonise_labels(labels)
     spectra = SpectrumSet(
         source_id=np.where(id_known, source_id, 0),
         values=values,
@@ -265,10 +264,13 @@ def _source_ids(table: ColumnTable) -> tuple[np.ndarray, np.ndarray]:
     if data.dtype.kind in "USO":
         ids = np.zeros(data.shape, dtype=np.int64)
         for i in np.flatnonzero(known).tolist():
+            text = (
+                data[i].decode("utf-8", "replace") if isinstance(data[i], bytes) else str(data[i])
+            )
             try:
-                ids[i] = int(str(data[i], "ascii") if isinstance(data[i], bytes) else str(data[i]))
+                ids[i] = int(text)
             except (ValueError, OverflowError):
-                table.cell_errors.setdefault(i, f"source_id {data[i]!r} is not an integer")
+                table.cell_errors.setdefault(i, f"source_id {text!r} is not an integer")
                 known[i] = False
         return ids, known
     if len(data) == 0:
@@ -363,48 +365,6 @@ def _unit(file: str, units: dict[str, u.UnitBase]) -> u.UnitBase:
     if len(named) > 1:
         raise StarkinError(f"{file}: BP and RP coefficients have different units ({named}).")
     return named.pop() if named else COEFFICIENT_UNIT
-
-
-def _describe(labels: Table) -> None:
-    """One type a column whatever the format; units and descriptions the file did not give."""
-    for name in labels.colnames:
-        column = labels[name]
-        if not isinstance(column, Column):  # a Quantity, a time, coordinates: knows itself
-            continue
-        archive = XP_COLUMNS.get(name)
-        if archive is not None and column.dtype.kind in "fiu" and not archive.is_array:
-            labels[name] = _as_archive(column, np.dtype(archive.type))
-        elif not column.dtype.isnative:
-            labels[name] = column.astype(column.dtype.newbyteorder("="))
-        column = labels[name]
-        known = columns.info(name)
-        description = archive.description if archive is not None else known.description
-        given = " ".join((column.info.description or "").split())  # VOTables wrap lines
-        column.info.description = given or description or None
-        if known.unit and column.unit is None:
-            column.unit = known.unit
-
-
-def _as_archive(column: Column, wanted: np.dtype) -> Column:
-    """The column in the archive's type, if that holds every value; else in native bytes."""
-    values = np.ma.asarray(column)
-    if wanted.kind != "f" and values.dtype.kind == "f":
-        # pandas turns integers with gaps into floats with NaN.
-        values = np.ma.masked_invalid(values)
-    present = values.compressed()
-    if wanted.kind != "f":
-        limits = np.iinfo(wanted)
-        exact = bool(np.all((present >= limits.min) & (present <= limits.max)))
-        if not exact or (present.dtype.kind == "f" and np.any(present != np.trunc(present))):
-            return column.astype(column.dtype.newbyteorder("="))
-        values = np.ma.masked_array(values.filled(0), values.mask)
-    elif present.dtype.kind != "f":
-        values = values.astype(np.float64)
-    values = values.astype(wanted)
-    about = {"unit": column.unit, "description": column.description, "meta": column.meta}
-    if np.ma.getmaskarray(values).any():
-        return MaskedColumn(values, **about)
-    return Column(np.asarray(values), **about)
 
 
 def _listed(names: Iterable[str], most: int = 8) -> str:

@@ -151,10 +151,9 @@ def read_columns(item: Any, *, format: str | None = None) -> ColumnTable:
         table = _known()[format].read(source)
     except StarkinError:
         raise
-    except MemoryError:
-        raise
     except Exception as error:
-        # Readers of seven formats fail in as many ways on damaged input; a user needs one.
+        # Readers of seven formats fail in as many ways on damaged input (a damaged header
+        # may even ask for terabytes of memory); a user needs one.
         detail = " ".join(str(error).split())[:200] or type(error).__name__
         raise StarkinError(f"Cannot read {name} as {format}: {detail}") from error
     if len(table) == 0 and not table.rejected:

@@ -71,6 +71,16 @@ class Source:
                 raise
             raise StarkinError(f"Cannot read {self.name}: {error.strerror}.") from error
 
+    @contextmanager
+    def open_seekable(self) -> Iterator[BinaryIO]:
+        """The same for readers that jump about: a gzipped file is unpacked in memory first.
+
+        Reading it to its end also checks its checksum, which a reader that
+        stops at the last byte it needs would never see.
+        """
+        with self.open() as stream:
+            yield io.BytesIO(stream.read()) if self.gzipped else stream
+
     def head(self, size: int = 4096) -> bytes:
         """The first bytes, uncompressed."""
         with self.open() as stream:

@@ -19,7 +19,7 @@ __all__ = ["read_fits"]
 
 @register("fits", "FITS binary table", matches=lambda head: head.startswith(b"SIMPLE  ="))
 def read_fits(source: Source) -> ColumnTable:
-    with source.open() as stream, warnings.catch_warnings():
+    with source.open_seekable() as stream, warnings.catch_warnings():
         # astropy only warns of a cut file, and then fills the end with what it likes.
         warnings.filterwarnings("error", message=".*truncated.*", category=AstropyUserWarning)
         warnings.simplefilter("ignore", category=fits.verify.VerifyWarning)

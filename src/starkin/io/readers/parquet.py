@@ -18,6 +18,6 @@ __all__ = ["read_parquet"]
     matches=lambda head: head.startswith(b"PAR1"),
 )
 def read_parquet(source: Source) -> ColumnTable:
-    with source.open() as stream:
+    with source.open_seekable() as stream:
         table = pq.read_table(source.file if source.file is not None else stream)
     return from_arrow(table, source.name)

@@ -17,7 +17,7 @@ __all__ = ["read_votable"]
 
 @register("votable", "VOTable, plain or binary", matches=lambda head: b"<VOTABLE" in head)
 def read_votable(source: Source) -> ColumnTable:
-    with source.open() as stream, warnings.catch_warnings():
+    with source.open_seekable() as stream, warnings.catch_warnings():
         warnings.simplefilter("ignore", category=VOTableSpecWarning)
         document = parse(stream, verify="ignore")
     tables = [t for t in document.iter_tables() if not t.is_empty()]
