@@ -1,1 +1,54 @@
-"""Figures, tables and the interactive page."""
+"""Figures, tables and the interactive page: results in, files out, nothing computed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..io.atomic import atomic_file
+from ..latent.discovery import Discovery
+
+__all__ = ["write_report"]
+
+
+def write_report(
+    discovery: Discovery | str | os.PathLike[str],
+    directory: str | os.PathLike[str],
+    *,
+    figures: bool = True,
+) -> Path:
+    """Write ``report.html`` and ``figures/*.{pdf,png}`` into ``directory``.
+
+    Parameters
+    ----------
+    discovery : Discovery or path
+        The run, or the folder that :meth:`Discovery.write` made.
+    directory : path
+        Where to write; usually the run's own folder.
+    figures : bool
+        Whether to draw the static figures too.
+
+    Returns
+    -------
+    pathlib.Path
+        The page. It needs no network and no other file.
+
+    Raises
+    ------
+    StarkinError
+        If the run's folder is incomplete or the files cannot be written.
+    """
+    # Bokeh and matplotlib take a second to import: only who wants a report waits for it.
+    from .figures import write_figures
+    from .page import render_page
+
+    if not isinstance(discovery, Discovery):
+        discovery = Discovery.read(discovery)
+    directory = Path(directory)
+    page = directory / "report.html"
+    content = render_page(discovery)
+    with atomic_file(page) as path:
+        path.write_text(content, encoding="utf-8")
+    if figures:
+        write_figures(discovery, directory / "figures")
+    return page
