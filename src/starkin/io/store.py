@@ -25,10 +25,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from astropy import units as u
-from astropy.table import Table, vstack
 
 from ..spectra import Grid, SpectrumSet, StarkinError, XPGrid, grid_from_arrays
 from ..spectra.columns import SOURCE_ID
+from .arrow import arrow_to_table
 from .atomic import atomic_file
 from .store_layout import CORRELATIONS, ERRORS, VALUES, labels_of, to_arrays
 from .store_part import ROW_GROUP, PartWriter
@@ -38,8 +38,8 @@ __all__ = ["Store"]
 MANIFEST = "manifest.json"
 FORMAT, VERSION = "starkin-store", 1
 
-# Arrays of some rows by column name, and their labels.
-Piece = tuple[dict[str, np.ndarray], Table | None]
+# Arrays of some rows by column name, and their labels (None when none are wanted).
+Piece = tuple[dict[str, np.ndarray], pa.Table | None]
 
 
 class Store:
@@ -81,6 +81,7 @@ class Store:
         path : path
             A directory that does not exist yet or is empty.
         grid : Grid
+            What the columns mean.
         unit : astropy unit
             Of values and errors.
         dtype : {"float32", "float64"}
@@ -344,10 +345,11 @@ class Store:
                     table = file.read_row_group(group, columns=wanted, use_threads=False)
                 except (OSError, pa.ArrowException) as error:
                     raise self._damaged(i, error) from error
-                arrays, labels = to_arrays(table, self.dtype, names)
+                arrays = to_arrays(table, self.dtype)
+                labels = table.select(names) if names else None
                 if inside is not None:
                     arrays = {name: array[inside] for name, array in arrays.items()}
-                    labels = None if labels is None else labels[inside]
+                    labels = None if labels is None else labels.take(inside)
                 yield arrays, labels
 
     def _blank(self, names: list[str], correlations: bool) -> Piece:
@@ -357,16 +359,18 @@ class Store:
         if correlations:
             width = self.grid.n_correlations  # type: ignore[attr-defined]
             arrays[CORRELATIONS] = np.empty((0, width), dtype=np.float32)
-        return arrays, None
+        if not names or self._labels is None:
+            return arrays, None
+        return arrays, self._labels.empty_table().select(names)
 
-    def _spectra(self, arrays: dict[str, np.ndarray], labels: Table | None) -> SpectrumSet:
+    def _spectra(self, arrays: dict[str, np.ndarray], labels: pa.Table | None) -> SpectrumSet:
         return SpectrumSet(
             source_id=arrays[SOURCE_ID],
             values=arrays[VALUES],
             errors=arrays[ERRORS],
             grid=self.grid,
             correlations=arrays.get(CORRELATIONS),
-            labels=labels,
+            labels=None if labels is None else arrow_to_table(labels),
             unit=self.unit,
             meta={**self.meta, "store": str(self.path)},
         )
@@ -383,7 +387,7 @@ def _joined(pieces: list[Piece]) -> Piece:
         return pieces[0]
     arrays = {name: np.concatenate([piece[0][name] for piece in pieces]) for name in pieces[0][0]}
     tables = [labels for _, labels in pieces if labels is not None]
-    return arrays, vstack(tables, metadata_conflicts="silent") if tables else None
+    return arrays, pa.concat_tables(tables) if tables else None
 
 
 def _cut(pieces: Iterable[Piece], size: int) -> Iterator[Piece]:
@@ -397,7 +401,7 @@ def _cut(pieces: Iterable[Piece], size: int) -> Iterator[Piece]:
             held.append(
                 (
                     {name: array[rows] for name, array in arrays.items()},
-                    None if labels is None else labels[rows],
+                    None if labels is None else labels.slice(start, rows.stop - start),
                 )
             )
             count += rows.stop - rows.start

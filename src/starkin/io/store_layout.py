@@ -22,14 +22,12 @@ NaNs. :class:`~starkin.spectra.SpectrumSet` turns them into its mask again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pyarrow as pa
 from astropy.table import Table
 
 from ..spectra import SpectrumSet, StarkinError, columns
-from .arrow import arrow_to_table, table_to_arrow
+from .arrow import table_to_arrow
 
 __all__ = ["CORRELATIONS", "ERRORS", "VALUES", "label_schema", "labels_of", "to_arrays", "to_arrow"]
 
@@ -105,12 +103,15 @@ def labels_of(part: pa.Schema) -> pa.Schema:
     return pa.schema(fields, metadata=part.metadata)
 
 
-def to_arrow(spectra: SpectrumSet, labels: pa.Schema, dtype: np.dtype, correlations: bool):
+def to_arrow(
+    spectra: SpectrumSet, labels: pa.Schema, dtype: np.dtype, correlations: bool
+) -> pa.Table:
     """A batch of spectra as an Arrow table in the store's layout.
 
     Parameters
     ----------
     spectra : SpectrumSet
+        The batch.
     labels : pyarrow.Schema
         Label columns of the store, from :func:`label_schema`; columns that
         ``spectra`` lacks become null.
@@ -168,18 +169,14 @@ def to_arrow(spectra: SpectrumSet, labels: pa.Schema, dtype: np.dtype, correlati
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def to_arrays(
-    chunk: pa.Table, dtype: np.dtype, label_names: Sequence[str]
-) -> tuple[dict[str, np.ndarray], Table | None]:
-    """Arrays of one row group (views of Arrow's memory) and its labels."""
-    arrays = {columns.SOURCE_ID: chunk[columns.SOURCE_ID].combine_chunks().to_numpy()}
+def to_arrays(chunk: pa.Table, dtype: np.dtype) -> dict[str, np.ndarray]:
+    """Ids and numbers of one row group, by column: views of Arrow's memory."""
+    arrays = {columns.SOURCE_ID: _one_chunk(chunk[columns.SOURCE_ID]).to_numpy()}
     for name in (VALUES, ERRORS, CORRELATIONS):
         if name in chunk.column_names:
             kind = np.dtype(np.float32) if name == CORRELATIONS else dtype
             arrays[name] = _from_binary(_one_chunk(chunk[name]), kind)
-    if not label_names:
-        return arrays, None
-    return arrays, arrow_to_table(chunk.select(list(label_names)))
+    return arrays
 
 
 def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
