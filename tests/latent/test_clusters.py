@@ -15,11 +15,6 @@ from starkin.spectra.errors import StarkinError
 from .toys import as_latents, islands
 
 
-@pytest.fixture(scope="module")
-def found(island_sample) -> Populations:
-    return PopulationFinder().fit(island_sample[0])
-
-
 def test_islands_are_found(found, island_sample):
     truth = island_sample[1]
     assert found.n_populations == 4

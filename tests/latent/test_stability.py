@@ -57,9 +57,8 @@ def test_lower_quantile():
     assert json.loads(json.dumps(stable.to_dict()))["n_resamples"] == 10
 
 
-def test_populations_of_the_toy_are_stable(island_sample):
-    finder = PopulationFinder()
-    stable = finder.stability(finder.fit(island_sample[0]), n_resamples=5)
+def test_populations_of_the_toy_are_stable(found):
+    stable = PopulationFinder().stability(found, n_resamples=5)
     assert stable.ari.mean() > 0.95
     assert (stable.jaccard_mean > 0.85).all()
 
