@@ -64,6 +64,8 @@ OUTLIER_SCORE = "outlier_score"
 POPULATION = "population"
 MEMBERSHIP = "membership"
 
+MAIN_TYPE, OTHER_TYPES = "main_type", "other_types"
+
 
 def latent(i: int) -> str:
     """Name of latent dimension ``i`` (counted from 0): ``z1``, ``z2``, …"""
@@ -150,6 +152,8 @@ KNOWN: dict[str, ColumnInfo] = {
     LOG_LIKELIHOOD: ColumnInfo("", "Log-likelihood of the spectrum [nat]", "stat.likelihood"),
     OUTLIER_SCORE: ColumnInfo("", "Outlier score: larger is stranger", "stat.value"),
     POPULATION: ColumnInfo("", "Population number, -1 for none", "meta.code.class"),
+    MAIN_TYPE: ColumnInfo("", "SIMBAD object type, short code", "src.class"),
+    OTHER_TYPES: ColumnInfo("", "All object types SIMBAD has, joined by |", "src.class"),
     MEMBERSHIP: ColumnInfo("", "Probability of the population named", "stat.probability"),
 }
 
