@@ -55,9 +55,13 @@ class SpectrumModel(ABC):
         *,
         seed: int = 0,
         checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_seconds: float = 30.0,
         progress: Progress | None = None,
     ) -> Self:
-        """Train; with ``checkpoint`` (a file) resume from it bit for bit if it exists."""
+        """Train; with ``checkpoint`` (a file) resume from it bit for bit if it exists.
+
+        ``checkpoint_seconds`` is the least time between two writes of it [s].
+        """
 
     @abstractmethod
     def encode(self, spectra: SpectrumSet) -> Latents:

@@ -90,8 +90,8 @@ def write_model(directory: str | os.PathLike[str], model: ModelFiles) -> None:
         (folder / _CONFIG).write_text(json.dumps(config, indent=2) + "\n")
         weights = {k: v.detach().cpu().contiguous() for k, v in model.weights.items()}
         safetensors.torch.save_file(weights, folder / _WEIGHTS)
-        np.savez(folder / _TRANSFORM, **model.transform)
-        np.savez(folder / _GRID, **model.grid.to_arrays())
+        np.savez(folder / _TRANSFORM, allow_pickle=False, **model.transform)
+        np.savez(folder / _GRID, allow_pickle=False, **model.grid.to_arrays())
         card = {**model.card, "sha256": {name: _sha256(folder / name) for name in _CHECKED}}
         card["card_sha256"] = hashlib.sha256(_canonical(card)).hexdigest()
         (folder / _CARD).write_text(json.dumps(card, indent=2) + "\n")

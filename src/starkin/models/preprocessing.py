@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..spectra import SpectrumSet, XPGrid
-from ..spectra.photometry import normalise
+from ..spectra import SpectrumSet, XPGrid, columns
+from ..spectra.photometry import g_flux, is_normalised, normalise
 from ..spectra.transform import Standardiser
 
-__all__ = ["Preprocessing", "Standardised"]
+__all__ = ["Prepared", "Preprocessing", "Standardised"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,53 @@ class Standardised:
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """Spectra with all that it takes to standardise any of their rows.
+
+    The division by the G flux and the standardisation are one pass in float32 over
+    the rows asked for, so that a whole set is never copied; the numbers are those of
+    :func:`~starkin.spectra.photometry.normalise` and
+    :meth:`~starkin.spectra.transform.Standardiser.transform`.
+
+    Attributes
+    ----------
+    spectra : SpectrumSet
+        As read, with the labels of normalised spectra.
+    flux : ndarray or None, shape (n_stars,)
+        By which to divide; None where that was done.
+    mask : ndarray of bool, shape (n_stars, n_pixels)
+        True where missing, stars without a G flux included.
+    standardiser : Standardiser
+    """
+
+    spectra: SpectrumSet
+    flux: np.ndarray | None
+    mask: np.ndarray
+    standardiser: Standardiser
+
+    def tensors(self, rows: slice) -> tuple[Tensor, Tensor, Tensor | None]:
+        """x, σ, and what is used (None where nothing is masked) of some stars."""
+        centre = torch.from_numpy(self.standardiser.mean / self.standardiser.scale).float()
+        inverse = torch.from_numpy(1 / self.standardiser.scale).float()
+        x = _single(self.spectra.values[rows]) * inverse
+        sigma = _single(self.spectra.errors[rows]) * inverse
+        if self.flux is not None:
+            per_flux = torch.from_numpy(1 / self.flux[rows]).float()[:, None]
+            x *= per_flux
+            sigma *= per_flux
+        x -= centre
+        mask = self.mask[rows]
+        if not mask.any():
+            return x, sigma, None
+        hidden = torch.from_numpy(np.ascontiguousarray(mask))
+        return x.masked_fill_(hidden, 0.0), sigma.masked_fill_(hidden, 1.0), ~hidden
+
+
+def _single(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+
+
+@dataclass(frozen=True)
 class Preprocessing:
     """Division by the G flux (of XP spectra), then a fitted standardisation."""
 
@@ -62,11 +109,28 @@ class Preprocessing:
 
     def __call__(self, spectra: SpectrumSet) -> Standardised:
         """Standardised tensors of spectra as they were read, or normalised already."""
-        scaled = self.standardiser.transform(self.normalise(spectra))
+        x, sigma, used = self.prepare(spectra).tensors(slice(None))
         return Standardised(
-            torch.from_numpy(np.ascontiguousarray(scaled.values, dtype=np.float32)),
-            torch.from_numpy(np.ascontiguousarray(scaled.errors, dtype=np.float32)),
-            torch.from_numpy(np.ascontiguousarray(~scaled.mask)),
+            x, sigma, torch.ones(x.shape, dtype=torch.bool) if used is None else used
+        )
+
+    def prepare(self, spectra: SpectrumSet) -> Prepared:
+        """Everything but the arithmetic, which :meth:`Prepared.tensors` does by rows.
+
+        Raises
+        ------
+        StarkinError
+            If the spectra are in a unit that the standardisation was not fitted for.
+        """
+        self.standardiser.transform(self.normalise(spectra[:1]))  # refuses what does not fit
+        if not isinstance(spectra.grid, XPGrid) or is_normalised(spectra):
+            return Prepared(spectra, None, spectra.mask, self.standardiser)
+        flux, method = g_flux(spectra)
+        known = method != "none"
+        labels = {columns.NORMALISATION_FLUX: flux, columns.NORMALISATION_METHOD: method}
+        mask = spectra.mask if known.all() else spectra.mask | ~known[:, np.newaxis]
+        return Prepared(
+            spectra.with_labels(**labels), np.where(known, flux, 1.0), mask, self.standardiser
         )
 
     # --- as arrays of a model directory -----------------------------------

@@ -17,19 +17,24 @@ from torch import Tensor
 
 from .. import __version__
 from ..io.latents import Latents
-from ..nets import Elbo, GaussianPosterior, ScatterNetwork, StarkinScatterNetwork, elbo
+from ..nets import (
+    Elbo,
+    FastEncoder,
+    GaussianPosterior,
+    ScatterNetwork,
+    StarkinScatterNetwork,
+    elbo,
+)
 from ..spectra import Grid, SpectrumSet, StarkinError, XPGrid, columns
 from ..spectra.flags import Flag
 from . import directory as model_directory
 from . import scoring, training
 from .base import Decoded, Progress, SpectrumModel
 from .factors import fit_factors
-from .preprocessing import Preprocessing, Standardised
+from .preprocessing import Prepared, Preprocessing, Standardised
 from .scatter_config import ScatterVAEConfig
 
 __all__ = ["ScatterVAE"]
-
-_CHUNK = 8192
 
 
 class ScatterVAE(SpectrumModel):
@@ -118,7 +123,7 @@ class ScatterVAE(SpectrumModel):
                 network,
                 data.tensors,
                 held_out.tensors,
-                self._loss(network, train.grid),
+                self.loss(network, train.grid),
                 self.config.training(),
                 seed=seed,
                 device=self.device,
@@ -169,7 +174,7 @@ class ScatterVAE(SpectrumModel):
             )
         return network
 
-    def _loss(
+    def loss(
         self, network: ScatterNetwork, grid: Grid
     ) -> Callable[[training.Batch, torch.Generator, float], Elbo]:
         config = self.config
@@ -223,6 +228,7 @@ class ScatterVAE(SpectrumModel):
         self.calibration = calibration
         self._card = dict(card or {})
         self._model_id = model_directory.fingerprint(self._files())
+        self._encoder_arrays = network.encoder_arrays()
 
     def with_preprocessing(self, preprocessing: Preprocessing) -> ScatterVAE:
         """This model with other statistics of normalisation; it shares the network."""
@@ -241,26 +247,26 @@ class ScatterVAE(SpectrumModel):
 
     def encode(self, spectra: SpectrumSet) -> Latents:
         """Posterior mean and full covariance of each star's latents; labels travel along."""
-        normalised, data = self._prepare(spectra)
-        means, covariances = [], []
-        with training.explicit_threads(self.threads), torch.no_grad():
-            for start in range(0, len(data), _CHUNK):
-                posterior = self.encode_standardised(*data[start : start + _CHUNK].tensors)
-                means.append(posterior.mean.cpu().numpy())
-                covariances.append(posterior.covariance().cpu().numpy())
-        d = self.config.n_latent
-        mean = np.concatenate(means) if means else np.empty((0, d), np.float32)
-        covariance = np.concatenate(covariances) if covariances else np.empty((0, d, d), np.float32)
-        flags = self._flags(normalised, mean)
-        lost = (flags & Flag.NOT_ENCODED) != 0
-        mean[lost], covariance[lost] = np.nan, np.nan
+        prepared = self._require_preprocessing(spectra).prepare(spectra)
+        n, d = len(spectra), self.config.n_latent
+        mean, covariance = torch.empty((n, d)), torch.empty((n, d, d))
+
+        def keep(rows: slice, parameters: Tensor) -> None:
+            posterior = GaussianPosterior.from_parameters(parameters, d)
+            mean[rows], covariance[rows] = posterior.mean, posterior.covariance()
+
+        threads = self.threads or torch.get_num_threads()
+        FastEncoder(self._encoder_arrays, threads=threads).run(n, prepared.tensors, keep)
+        flags = self._flags(prepared, mean.numpy())
+        lost = torch.from_numpy((flags & Flag.NOT_ENCODED) != 0)
+        mean[lost], covariance[lost] = torch.nan, torch.nan
         return Latents(
             source_id=spectra.source_id,
-            mean=mean,
-            covariance=covariance,
+            mean=mean.numpy(),
+            covariance=covariance.numpy(),
             flags=flags,
             model_id=self.model_id,
-            columns=normalised.labels,
+            columns=prepared.spectra.labels,
             meta=dict(spectra.meta),
         )
 
@@ -326,7 +332,7 @@ class ScatterVAE(SpectrumModel):
 
     def score(self, spectra: SpectrumSet) -> Table:
         """log p(x) of each star and an outlier score: see :mod:`starkin.models.scoring`."""
-        _, data = self._prepare(spectra)
+        data = self._require_preprocessing(spectra)(spectra)
         with training.explicit_threads(self.threads):
             scores = scoring.score(self.network, data, self.calibration, self.device)
         table = Table({columns.SOURCE_ID: spectra.source_id})
@@ -338,14 +344,10 @@ class ScatterVAE(SpectrumModel):
             table[name].description = columns.info(name).description
         return table
 
-    def _prepare(self, spectra: SpectrumSet) -> tuple[SpectrumSet, Standardised]:
-        preprocessing = self._require_preprocessing()
-        self.grid.require(spectra.grid, "The set of spectra")
-        normalised = preprocessing.normalise(spectra)
-        return normalised, preprocessing(normalised)
-
-    def _require_preprocessing(self) -> Preprocessing:
+    def _require_preprocessing(self, spectra: SpectrumSet | None = None) -> Preprocessing:
         _ = self.network
+        if spectra is not None:
+            self.grid.require(spectra.grid, "The set of spectra")
         if self.preprocessing is None:
             raise StarkinError(
                 "This model was imported without the statistics that standardise its input; "
@@ -353,13 +355,15 @@ class ScatterVAE(SpectrumModel):
             )
         return self.preprocessing
 
-    def _flags(self, spectra: SpectrumSet, mean: np.ndarray) -> np.ndarray:
+    def _flags(self, prepared: Prepared, mean: np.ndarray) -> np.ndarray:
+        spectra, mask = prepared.spectra, prepared.mask
         flags = np.zeros(len(spectra), dtype=np.int32)
-        flags[spectra.mask.any(axis=1)] |= Flag.PARTLY_MASKED
-        flags[spectra.mask.all(axis=1)] |= Flag.NOT_ENCODED
-        if isinstance(spectra.grid, XPGrid):
-            flags[spectra.band_missing("bp")] |= Flag.MISSING_BP
-            flags[spectra.band_missing("rp")] |= Flag.MISSING_RP
+        if mask.any():
+            flags[mask.any(axis=1)] |= Flag.PARTLY_MASKED
+            flags[mask.all(axis=1)] |= Flag.NOT_ENCODED
+            if isinstance(spectra.grid, XPGrid):
+                flags[spectra.band_missing("bp")] |= Flag.MISSING_BP
+                flags[spectra.band_missing("rp")] |= Flag.MISSING_RP
         if columns.NORMALISATION_METHOD in spectra.labels.colnames:
             synthetic = np.asarray(spectra.labels[columns.NORMALISATION_METHOD]) == "synthetic"
             flags[synthetic] |= Flag.SYNTHETIC_G_FLUX

@@ -1,11 +1,14 @@
 """Small torch blocks, likelihoods and losses; they know nothing of files or tables."""
 
+from .inference import EncoderArrays, FastEncoder
 from .losses import Elbo, elbo
 from .posterior import GaussianPosterior
 from .scatter import PublishedScatterNetwork, ScatterNetwork, StarkinScatterNetwork
 
 __all__ = [
     "Elbo",
+    "EncoderArrays",
+    "FastEncoder",
     "GaussianPosterior",
     "PublishedScatterNetwork",
     "ScatterNetwork",

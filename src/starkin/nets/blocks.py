@@ -40,12 +40,14 @@ def mlp(sizes: Sequence[int]) -> nn.Sequential:
 
 
 @torch.no_grad()
-def fold_batch_norm(linear: nn.Linear, norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+def fold_batch_norm(linear: nn.Module, norm: nn.Module) -> tuple[Tensor, Tensor]:
     """Weight and bias of the one linear layer that equals ``norm(linear(x))`` at evaluation.
 
     With running mean m, running variance v, gain γ and shift β:
     W' = γ/√(v+ε)·W and b' = γ/√(v+ε)·(b − m) + β.
     """
+    assert isinstance(linear, nn.Linear)
+    assert isinstance(norm, nn.BatchNorm1d)
     assert norm.running_mean is not None
     assert norm.running_var is not None
     gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)

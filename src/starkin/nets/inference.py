@@ -17,7 +17,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["EncoderArrays", "FastEncoder"]
+__all__ = ["Chunk", "EncoderArrays", "FastEncoder"]
+
+#: Standardised spectra, errors and, where anything is masked, what is used.
+Chunk = tuple[Tensor, Tensor, Tensor | None]
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": lambda h: functional.silu(h, inplace=True),
@@ -91,8 +94,7 @@ class FastEncoder:
         self._noise_hidden = noise_hidden
         self._activate = _ACTIVATIONS[arrays.activation]
 
-    @torch.no_grad()
-    def __call__(self, x: Tensor, sigma: Tensor, used: Tensor | None = None) -> Tensor:
+    def encode(self, x: Tensor, sigma: Tensor, used: Tensor | None = None) -> Tensor:
         """Mean, log scale and strictly lower triangle side by side.
 
         Parameters
@@ -106,75 +108,82 @@ class FastEncoder:
         -------
         Tensor, shape (n_stars, 2·n_latent [+ n_latent·(n_latent−1)/2])
         """
-        n = len(x)
-        out = torch.empty((n, self.arrays.output[0].shape[1]))
-        starts = range(0, n, self.chunk)
+        out = torch.empty((len(x), self.arrays.output[0].shape[1]))
 
-        def work(worker: int) -> None:
-            buffers = self._buffers(x.shape[1])
-            for start in starts[worker :: self.threads]:
-                rows = slice(start, start + self.chunk)
-                self._encode(
-                    x[rows], sigma[rows], None if used is None else used[rows], out[rows], buffers
-                )
+        def source(rows: slice) -> Chunk:
+            return x[rows], sigma[rows], None if used is None else used[rows]
 
-        if self.threads == 1 or len(starts) == 1:
-            before = torch.get_num_threads()
-            torch.set_num_threads(1)
-            try:
-                for worker in range(self.threads):
-                    work(worker)
-            finally:
-                torch.set_num_threads(before)
-            return out
-        before = torch.get_num_threads()
-        try:
-            with ThreadPoolExecutor(
-                self.threads, initializer=torch.set_num_threads, initargs=(1,)
-            ) as pool:
-                list(pool.map(_without_gradients(work), range(self.threads)))
-        finally:
-            torch.set_num_threads(before)
+        def sink(rows: slice, parameters: Tensor) -> None:
+            out[rows] = parameters
+
+        self.run(len(x), source, sink)
         return out
 
-    def _buffers(self, n_pixels: int) -> dict[str, Tensor]:
+    def run(
+        self, n: int, source: Callable[[slice], Chunk], sink: Callable[[slice, Tensor], None]
+    ) -> None:
+        """Encode ``n`` stars that ``source`` gives and ``sink`` takes, chunk by chunk.
+
+        Both are called in the worker threads, so that preparing the input and
+        finishing the output happen while the chunk is in the cache.
+        """
+        starts = range(0, n, self.chunk)
+        workers = max(1, min(self.threads, len(starts)))
+
+        def work(worker: int) -> None:
+            # Autograd's switch is per thread, so a worker turns it off for itself.
+            with torch.no_grad():
+                buffers = self._buffers()
+                for start in starts[worker::workers]:
+                    rows = slice(start, min(start + self.chunk, n))
+                    sink(rows, self._encode(*source(rows), buffers))
+
+        before = torch.get_num_threads()
+        try:
+            # Threads of ours, one a core, instead of torch's inside every operation.
+            with ThreadPoolExecutor(workers, initializer=_one_thread) as pool:
+                list(pool.map(work, range(workers)))
+        finally:
+            torch.set_num_threads(before)
+
+    def _buffers(self) -> dict[str, Tensor]:
+        n_pixels = self._first[0].shape[0]
         widths = {"x": n_pixels, "s": n_pixels, "r": n_pixels, "h0": self._first[0].shape[1]}
         widths |= {f"h{i}": w.shape[1] for i, (w, _) in enumerate(self._later, start=1)}
+        widths["out"] = self.arrays.output[0].shape[1]
         return {name: torch.empty((self.chunk, width)) for name, width in widths.items()}
 
     def _encode(
-        self, x: Tensor, sigma: Tensor, used: Tensor | None, out: Tensor, buffers: dict[str, Tensor]
-    ) -> None:
+        self, x: Tensor, sigma: Tensor, used: Tensor | None, buffers: dict[str, Tensor]
+    ) -> Tensor:
         n, arrays = len(x), self.arrays
-        masked = used is not None and not bool(used.all())
+        if used is not None and bool(used.all()):
+            used = None
         b = {name: buffer[:n] for name, buffer in buffers.items()}
         h = b["h0"]
         weight, bias = self._first
         if arrays.typical_variance is None:
-            source = torch.mul(x, used, out=b["x"]) if masked else x
+            source = x if used is None else torch.mul(x, used, out=b["x"])
             torch.addmm(bias, source, weight, out=h)
         else:
             variance = torch.mul(sigma, sigma, out=b["s"])
             reliability = torch.add(variance, arrays.typical_variance, out=b["r"])
             torch.div(arrays.typical_variance, reliability, out=reliability)
             shrunk = torch.div(x, variance.add_(1), out=b["x"])
-            if masked:
+            if used is not None:
                 shrunk.mul_(used)
                 reliability.mul_(used)
             torch.addmm(bias, shrunk, weight, out=h)
-            h.addmm_(torch.mm(reliability, arrays.noise), self._noise_hidden)
+            if arrays.noise is not None and self._noise_hidden is not None:
+                h.addmm_(torch.mm(reliability, arrays.noise), self._noise_hidden)
         hidden = self._activate(h[:, : self._n_hidden])
         for i, (weight, bias) in enumerate(self._later, start=1):
             hidden = self._activate(torch.addmm(bias, hidden, weight, out=b[f"h{i}"]))
-        torch.addmm(arrays.output[1], hidden, arrays.output[0], out=out)
+        out = torch.addmm(arrays.output[1], hidden, arrays.output[0], out=b["out"])
         if arrays.skip is not None:
             out[:, : arrays.n_latent].add_(h[:, self._n_hidden :])
+        return out
 
 
-def _without_gradients(work: Callable[[int], None]) -> Callable[[int], None]:
-    # Autograd's switch is per thread, so a worker has to turn it off for itself.
-    def run(worker: int) -> None:
-        with torch.inference_mode():
-            work(worker)
-
-    return run
+def _one_thread() -> None:
+    torch.set_num_threads(1)

@@ -54,10 +54,23 @@ class GaussianPosterior:
         matrix[:, row, column] = self.lower
         return torch.exp(self.log_scale)[:, :, None] * matrix
 
+    @torch.no_grad()
     def covariance(self) -> Tensor:
-        """L·Lᵀ, shape (n_stars, n_latent, n_latent)."""
-        scale = self.scale_tril()
-        return scale @ scale.mT
+        """L·Lᵀ, shape (n_stars, n_latent, n_latent); no gradient flows through it."""
+        if self.lower is None:
+            return torch.diag_embed(torch.exp(2 * self.log_scale))
+        # Σ_k of outer products of L's columns with the stars as the last, contiguous
+        # axis: a batched product of so small matrices takes twice as long.
+        d, n = self.n_latent, len(self.mean)
+        row, column = torch.tril_indices(d, d, offset=-1, device=self.mean.device)
+        scale = self.mean.new_zeros((d, d, n))
+        scale[row, column] = self.lower.T
+        scale.view(d * d, n)[:: d + 1] = 1.0
+        scale *= torch.exp(self.log_scale).T[:, None]
+        total = torch.zeros_like(scale)
+        for k in range(d):
+            total[k:, k:].addcmul_(scale[k:, k, None], scale[None, k:, k])
+        return total.permute(2, 0, 1).contiguous()
 
     def variance(self) -> Tensor:
         """Diagonal of the covariance, shape (n_stars, n_latent)."""

@@ -82,7 +82,8 @@ class PublishedScatterNetwork(ScatterNetwork):
 
     @torch.no_grad()
     def encoder_arrays(self) -> EncoderArrays:
-        folded = (fold_batch_norm(block[0], block[1]) for block in self.encoder)
+        blocks = [list(block.children()) for block in self.encoder.children()]
+        folded = [fold_batch_norm(linear, norm) for linear, norm, _ in blocks]
         return EncoderArrays(
             hidden=tuple((_plain(weight.T), _plain(bias)) for weight, bias in folded),
             output=(
