@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
+from astropy import units as u
 from astropy.table import MaskedColumn, Table
 
 from starkin.io import Latents
 from starkin.io.atomic import atomic_directory, atomic_file
+from starkin.io.catalogue import read_table, write_table
 from starkin.spectra import StarkinError
 
 
@@ -90,3 +94,18 @@ def test_a_failure_in_mid_write_leaves_the_old_file_alone(tmp_path):
         (d / "x").write_text("half")
         raise OSError(28, "No space left on device")
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "fits", "vot", "ecsv"])
+def test_units_survive_also_those_the_standards_do_not_know(tmp_path, suffix):
+    table = Table({"flux": [1.0, 2.0], "logg": [4.0, 2.0], "parallax": [1.0, 2.0]})
+    units = {"flux": "electron s-1", "logg": "log(cm.s**-2)", "parallax": "mas"}
+    for name, unit in units.items():
+        table[name].unit = unit
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        write_table(table, tmp_path / f"t.{suffix}")
+        back = read_table(tmp_path / f"t.{suffix}")
+    assert back["flux"].unit == u.electron / u.s
+    assert back["parallax"].unit == u.mas
+    assert "log" in str(back["logg"].unit)

@@ -1,1 +1,5 @@
-"""The command line."""
+"""The command line: ten-line commands over library calls."""
+
+from .app import app
+
+__all__ = ["app"]

@@ -55,7 +55,7 @@ class Steps:
             self._tasks[step] = self._bars.add_task(step, total=total, note=note)
         self._bars.update(self._tasks[step], completed=done, total=total, note=note)
 
-    def of(self, step: str):  # noqa: ANN201 - a Progress callable of the models
+    def of(self, step: str):
         """A (done, total, note) callable for one step."""
         return lambda done, total, note="": self(step, done, total, note)
 

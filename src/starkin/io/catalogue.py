@@ -16,6 +16,7 @@ from astropy.units import UnitsWarning
 from ..spectra.errors import StarkinError
 from .arrow import arrow_to_table, table_to_arrow
 from .atomic import atomic_file
+from .unit_text import parse_unit, vo_text
 from .votable_header import from_votable, to_votable
 
 __all__ = ["read_table", "write_table"]
@@ -46,10 +47,12 @@ def _write_fits(table: Table, path: Path) -> None:
     plain = {k: v for k, v in table.meta.items() if isinstance(v, (str, int, float, bool))}
     flat = table.copy(copy_data=False)
     flat.meta = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UnitsWarning)
-        hdu = fits.table_to_hdu(flat)
+    for name in table.colnames:
+        flat[name].unit = None
+    hdu = fits.table_to_hdu(flat)
     for number, name in enumerate(table.colnames, start=1):
+        if unit := vo_text(table[name].unit):
+            hdu.header[f"TUNIT{number}"] = unit
         if table[name].description:
             hdu.header[f"TCOMM{number}"] = table[name].description
     for key, value in plain.items():
@@ -58,9 +61,12 @@ def _write_fits(table: Table, path: Path) -> None:
 
 
 def _read_fits(path: Path) -> Table:
-    table = Table.read(path, format="fits", hdu=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnitsWarning)  # Read again below, more kindly.
+        table = Table.read(path, format="fits", hdu=1)
     meta = {key.lower(): value for key, value in table.meta.items()}
     for number, name in enumerate(table.colnames, start=1):
+        table[name].unit = parse_unit(table[name].unit)
         table[name].description = meta.pop(f"tcomm{number}", None)
     table.meta = meta
     return table

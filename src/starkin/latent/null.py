@@ -190,7 +190,7 @@ def null_test(
     else:
         kind_, references = "given", list(references)
         total = len(references)
-    finder = PopulationFinder(_same_settings(populations))
+    finder = PopulationFinder(same_settings(populations))
     observed = _part(latents, max_stars, rng)
     found = _count(finder, observed)
     rows = []
@@ -211,7 +211,8 @@ def null_test(
     )
 
 
-def _same_settings(populations: Populations) -> FinderSettings:
+def same_settings(populations: Populations) -> FinderSettings:
+    """The settings that the sweep chose, as a sweep of one."""
     chosen, settings = populations.chosen, dict(populations.settings)
     fraction = chosen["min_cluster_size"] / len(populations.reference.labels)
     settings |= {

@@ -23,7 +23,6 @@ def encode_catalogue(
     out: str | os.PathLike[str],
     *,
     n_stars: int = 0,
-    labels: bool = True,
     progress: Progress | None = None,
 ) -> int:
     """Encode batch after batch and write the catalogue, whole or not at all.
@@ -39,8 +38,6 @@ def encode_catalogue(
         formats need the whole catalogue in memory.
     n_stars : int
         How many there will be, for the progress display.
-    labels : bool
-        Carry the label columns along.
     progress : callable, optional
         Called after each batch.
 
@@ -56,7 +53,7 @@ def encode_catalogue(
     """
     out, done = Path(out), 0
     if out.suffix.lower() != ".parquet":
-        parts = [_encode(model, batch, labels) for batch in batches]
+        parts = [model.encode(batch) for batch in batches]
         if not parts:
             raise StarkinError("There are no spectra to encode.")
         Latents.concatenate(parts).write(out)
@@ -65,7 +62,7 @@ def encode_catalogue(
         writer: pq.ParquetWriter | None = None
         try:
             for batch in batches:
-                arrow = table_to_arrow(_encode(model, batch, labels).to_table())
+                arrow = table_to_arrow(model.encode(batch).to_table())
                 if writer is None:
                     writer = pq.ParquetWriter(path, arrow.schema, compression="zstd")
                 # One header serves all row groups: string widths may differ between batches.
@@ -79,15 +76,3 @@ def encode_catalogue(
         if writer is None:
             raise StarkinError("There are no spectra to encode.")
     return done
-
-
-def _encode(model: SpectrumModel, batch: SpectrumSet, labels: bool) -> Latents:
-    latents = model.encode(batch)
-    if labels and batch.labels.colnames:
-        new = {
-            name: batch.labels[name]
-            for name in batch.labels.colnames
-            if name not in latents.columns.colnames
-        }
-        latents = latents.with_columns(**new)
-    return latents
