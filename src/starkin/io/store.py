@@ -103,7 +103,10 @@ class Store:
             raise StarkinError(f"A store's dtype is float32 or float64, got {dtype!r}.")
         if correlations and not isinstance(grid, XPGrid):
             raise StarkinError("Only XP coefficients have correlations to store.")
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        # Hidden files are what a killed job may have left of a store that never was.
+        if path.exists() and (
+            not path.is_dir() or any(not item.name.startswith(".") for item in path.iterdir())
+        ):
             raise StarkinError(f"{path} exists already; choose another name for the new store.")
         manifest = {
             "format": FORMAT,
@@ -168,8 +171,13 @@ class Store:
 
     @property
     def meta(self) -> dict[str, Any]:
-        """Provenance, as given to :meth:`create` and by the job that filled the store."""
+        """Provenance, as given to :meth:`create`."""
         return self.manifest["meta"]
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """How far the job that fills the store has come, committed with its parts."""
+        return self.manifest.get("state", {})
 
     @property
     def parts(self) -> list[dict[str, Any]]:

@@ -36,6 +36,8 @@ class PartWriter:
         self._writer: pq.ParquetWriter | None = None
         self._digest = hashlib.sha256()
         self.rows = 0
+        #: Rows handed over, counted by a caller whose writing runs behind.
+        self.rows_given = 0
 
     def write(self, spectra: SpectrumSet) -> None:
         """Add ``spectra`` as one row group.
@@ -74,9 +76,11 @@ class PartWriter:
             write_statistics=[n for n in schema.names if n not in (VALUES, ERRORS, CORRELATIONS)],
         )
 
-    def commit(self, meta: dict[str, Any] | None = None) -> None:
-        """Make the part count, and merge ``meta`` into the store's, in one atomic step."""
-        manifest = {**self._store.manifest, "meta": {**self._store.meta, **(meta or {})}}
+    def commit(self, state: dict[str, Any] | None = None) -> None:
+        """Make the part count and keep ``state`` (see `Store.state`), in one atomic step."""
+        manifest = dict(self._store.manifest)
+        if state is not None:
+            manifest["state"] = state
         if self._writer is not None:
             part = self._store.path / self._name
             try:
