@@ -130,17 +130,20 @@ def demo(
 ) -> None:
     """Simulate CEMP-like candidates and find the populations hidden among them."""
     from ..io import write_spectra
+    from ..io.catalogue import write_table
     from ..simulate import simulate_survey
+    from ..simulate.crossmatch import simulate_crossmatch
 
     with errors():
-        spectra = out / "survey.parquet"
-        if not spectra.exists():
+        spectra, known = out / "survey.parquet", out / "known_objects.csv"
+        if not (spectra.exists() and known.exists()):
             with steps() as show:
                 simulated = simulate_survey(
                     n, seed=seed, preset="cemp", progress=show.of("simulate")
                 )
             write_spectra(simulated, spectra)
-    discover([str(spectra)], out / "run", seed=seed)
+            write_table(simulate_crossmatch(simulated, seed=seed), known)
+    discover([str(spectra)], out / "run", crossmatch=known, seed=seed)
 
 
 def _write_report(found, out: Path) -> Path:
