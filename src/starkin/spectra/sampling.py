@@ -35,7 +35,7 @@ from .correlations import unpack_correlations
 from .errors import StarkinError
 from .grid import WavelengthGrid, XPGrid
 from .projection import projection_matrix
-from .propagation import CHUNK_BYTES, Variance, chunks, patterns, require_xp, triangles
+from .propagation import Variance, chunks, packed_covariance, patterns, require_xp, triangles
 from .spectrum_set import SpectrumSet
 
 __all__ = ["fit_coefficients", "sample_spectra", "sampled_covariance"]
@@ -153,7 +153,7 @@ def sampled_covariance(
     spectra: SpectrumSet,
     wavelength: np.ndarray | WavelengthGrid | None = None,
     *,
-    memory: int = CHUNK_BYTES,
+    memory: int = 16 * 2**20,
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Full covariance matrices of sampled spectra, a bounded number at a time.
 
@@ -178,24 +178,46 @@ def sampled_covariance(
     require_xp(spectra)
     nm = _asked(wavelength)
     n_wave = (default_wavelength() if nm is None else nm).size
+    groups = [(_blocks(available, nm), rows) for available, rows in patterns(spectra)]
+    incomplete = spectra.mask.any(axis=1)
     size = max(1, memory // (8 * n_wave**2))
     for start in range(0, len(spectra), size):
-        piece = spectra[start : start + size]
-        # Zeros from the operating system cost nothing until written: the BP-RP blocks never are.
-        covariance = np.zeros((len(piece), n_wave, n_wave))
-        covariance[piece.mask.any(axis=1)] = np.nan
-        for available, rows in patterns(piece):
-            for block in _blocks(available, nm):
-                # K A for all stars, then A^T K A in place: one product of BLAS a star.
-                half = _coefficient_covariance(piece, rows, block.band) @ block.design
-                for row, right in zip(rows, half, strict=True):
-                    square = covariance[row, block.columns, block.columns]
-                    product = block.design.T @ right
-                    if len(available) == 2:
-                        square += product
-                    else:
-                        square[...] = product
-        yield slice(start, start + len(piece)), covariance
+        stop = min(start + size, len(spectra))
+        covariance = np.empty((stop - start, n_wave, n_wave))
+        covariance[incomplete[start:stop]] = np.nan
+        for blocks, rows in groups:
+            here = rows[np.searchsorted(rows, start) : np.searchsorted(rows, stop)]
+            halves = [_coefficient_covariance(spectra, here, b.band) @ b.design for b in blocks]
+            for row, *half in zip(here, *halves, strict=True):
+                _place(covariance[row - start], blocks, half)
+        yield slice(start, stop), covariance
+
+
+def _place(out: np.ndarray, blocks: list[_Block], halves: list[np.ndarray]) -> None:
+    """Write A^T (K A) of each band where it belongs in one star's matrix.
+
+    The products go straight into place, which is half the time of adding them up: only
+    the few columns that the bands share are added, and only the blocks between the bands
+    are cleared.
+    """
+    if len(blocks) == 2:
+        blue, red = blocks[0].columns, blocks[1].columns
+        out[: red.start, blue.stop :] = 0
+        out[blue.stop :, : red.start] = 0
+        shared = slice(red.start, max(blue.stop, red.start))
+    for i, (block, half) in enumerate(zip(blocks, halves, strict=True)):
+        other = out[shared, shared].copy() if i else None
+        _symmetric_product(block.design.T, half, out[block.columns, block.columns])
+        if other is not None:
+            out[shared, shared] += other
+
+
+def _symmetric_product(left: np.ndarray, right: np.ndarray, out: np.ndarray) -> None:
+    """A product known to be symmetric, three quarters computed and one quarter copied."""
+    half = len(left) // 2
+    np.matmul(left[:half], right, out=out[:half])
+    np.matmul(left[half:], right[:, half:], out=out[half:, half:])
+    out[half:, :half] = out[:half, half:].T
 
 
 def _coefficient_covariance(spectra: SpectrumSet, rows: np.ndarray, band: str) -> np.ndarray:
@@ -204,11 +226,11 @@ def _coefficient_covariance(spectra: SpectrumSet, rows: np.ndarray, band: str) -
     errors = spectra.errors[rows, grid.band(band)].astype(np.float64)
     packed = triangles(spectra, rows, band)
     if packed is None:
-        return errors[:, :, np.newaxis] ** 2 * np.eye(grid.band_size(band))
-    correlation = unpack_correlations(packed.astype(np.float64), grid.band_size(band))
-    correlation *= errors[:, :, np.newaxis]
-    correlation *= errors[:, np.newaxis, :]
-    return correlation
+        return errors[:, :, np.newaxis] ** 2 * np.eye(errors.shape[1])
+    covariance = unpack_correlations(packed_covariance(errors, packed), errors.shape[1])
+    diagonal = np.arange(errors.shape[1])
+    covariance[:, diagonal, diagonal] = errors**2
+    return covariance
 
 
 def fit_coefficients(spectra: SpectrumSet, grid: XPGrid | None = None) -> SpectrumSet:
