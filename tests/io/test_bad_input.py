@@ -257,6 +257,15 @@ def test_mixed_data_releases(tmp_path: Path, make_spectra) -> None:
         read([tmp_path / "dr3.csv", tmp_path / "dr4.csv"])
 
 
+def test_the_grid_asked_for(tmp_path: Path, make_spectra) -> None:
+    stars = make_spectra(4, grid=XPGrid(51, 55))
+    write_spectra(stars[1:2], tmp_path / "no_bp.csv")
+    assert read(tmp_path / "no_bp.csv", grid=XPGrid(51, 55)).grid == XPGrid(51, 55)
+    write_spectra(stars, tmp_path / "dr4.csv")
+    with pytest.raises(StarkinError, match=r"51 BP coefficients and the grid asked for has 55"):
+        read(tmp_path / "dr4.csv", grid=XPGrid(55, 55))
+
+
 def test_duplicated_ids() -> None:
     frame = pl.DataFrame(tiny(source_id=[10, 10]))
     with pytest.raises(StarkinError, match=r"row 2 \(source_id 10\): the same source came before"):

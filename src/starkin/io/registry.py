@@ -200,6 +200,7 @@ def read(
     items: Any,
     *,
     format: str | None = None,
+    grid: XPGrid | None = None,
     on_error: str = "raise",
     check_correlations: bool = True,
 ) -> SpectrumSet:
@@ -213,6 +214,9 @@ def read(
         Arrow table. Several are read one after the other.
     format : str, optional
         One of :func:`formats`; found from the content when not given.
+    grid : XPGrid, optional
+        Sizes that the spectra must have; from the data when not given. A file
+        in which no star has BP cannot tell whether that is 51 or 55.
     on_error : {"raise", "reject"}
         What to do with a row that cannot be used (text for numbers, arrays of
         unequal length, no id, an id met before): fail and name it, or leave it
@@ -236,6 +240,8 @@ def read(
     if on_error not in ("raise", "reject"):
         raise StarkinError(f'on_error must be "raise" or "reject", got {on_error!r}.')
     sizes: dict[str, tuple[int, str]] = {}
+    if grid is not None:
+        sizes = {band: (grid.band_size(band), "the grid asked for") for band in BANDS}
     waiting: list[ColumnTable | SpectrumSet] = []
 
     def convert(table: ColumnTable, grid: XPGrid | None = None) -> SpectrumSet:
@@ -258,8 +264,8 @@ def read(
                 )
         # A file without any star of a band cannot say how many coefficients that band has.
         waiting.append(convert(table) if len(found) == len(BANDS) else table)
-    grid = XPGrid(*(sizes.get(band, (55, ""))[0] for band in BANDS))
-    sets = [convert(item, grid) if isinstance(item, ColumnTable) else item for item in waiting]
+    common = XPGrid(*(sizes.get(band, (55, ""))[0] for band in BANDS))
+    sets = [convert(item, common) if isinstance(item, ColumnTable) else item for item in waiting]
     return _join(sets, on_error)
 
 
