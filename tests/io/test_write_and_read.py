@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 from starkin.io import formats, identify, read, write_spectra
+from starkin.io.store import Store
 from starkin.spectra import StarkinError, WavelengthGrid, XPGrid
 
 FORMS = [
@@ -207,6 +208,17 @@ def test_a_file_without_any_bp_takes_its_size_from_the_others(tmp_path: Path, ma
     assert back.grid == XPGrid(51, 55)
     np.testing.assert_array_equal(back.source_id, stars.source_id[[1, 3, 0, 2]])
     np.testing.assert_array_equal(back.values, stars.values[[1, 3, 0, 2]])
+
+
+def test_a_store(tmp_path: Path, make_spectra, assert_identical) -> None:
+    stars = make_spectra()
+    store = Store.create(tmp_path / "stars", stars.grid, dtype="float64", correlations=True)
+    store.append(stars)
+    assert identify(tmp_path / "stars") == "store"
+    back = read(tmp_path / "stars")
+    np.testing.assert_array_equal(back.values, stars.values)
+    np.testing.assert_array_equal(back.correlations, stars.correlations)
+    assert back.labels.colnames == stars.labels.colnames
 
 
 def test_numpy_text_arrays() -> None:

@@ -23,6 +23,7 @@ from ..spectra.errors import StarkinError
 from .column_table import ColumnTable, Rejection
 from .columns_to_spectra import band_sizes, columns_to_spectra, standard_names
 from .source import Source
+from .store import MANIFEST, Store
 
 __all__ = ["Format", "formats", "identify", "read", "read_columns", "register"]
 
@@ -102,7 +103,7 @@ def identify(item: Any) -> str:
     if not path.exists():
         raise StarkinError(f"{path} does not exist.")
     if path.is_dir():
-        return "folder"
+        return "store" if _is_store(path) else "folder"
     return _identify_source(Source(path))
 
 
@@ -178,6 +179,9 @@ def _expand(items: Any) -> list[Any]:
             if not matched:
                 raise StarkinError(f"No file matches {item}.")
             expanded += matched
+        elif _is_store(path):
+            store = Store.open(path)
+            expanded.append(store.read(correlations=store.has_correlations))
         elif path.is_dir():
             expanded += files_of_folder(path)
         elif path.exists() and path.stat().st_size > 3 and _is_zip(path):
@@ -189,6 +193,10 @@ def _expand(items: Any) -> list[Any]:
     if not expanded:
         raise StarkinError("There is nothing to read.")
     return expanded
+
+
+def _is_store(path: Path) -> bool:
+    return (path / MANIFEST).is_file()
 
 
 def _is_zip(path: Path) -> bool:
@@ -209,7 +217,7 @@ def read(
     Parameters
     ----------
     items : path, table, or list of them
-        A file, a folder, DataLink's ZIP, a pattern such as
+        A file, a folder, a store, DataLink's ZIP, a pattern such as
         ``"XpContinuousMeanSpectrum_*.csv.gz"``, an astropy, pandas, polars or
         Arrow table. Several are read one after the other.
     format : str, optional
