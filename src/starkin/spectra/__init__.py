@@ -10,6 +10,7 @@ from .projection import project
 from .sampling import fit_coefficients, sample_spectra, sampled_covariance
 from .spectrum_set import SpectrumSet
 from .splits import Split, assign_splits
+from .summary import Summary, summarise
 from .transform import Standardiser
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Split",
     "Standardiser",
     "StarkinError",
+    "Summary",
     "WavelengthGrid",
     "XPGrid",
     "assign_splits",
@@ -32,6 +34,7 @@ __all__ = [
     "sampled_covariance",
     "sampling_design",
     "select",
+    "summarise",
     "synthetic_photometry",
     "unpack_correlations",
 ]

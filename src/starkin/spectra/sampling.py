@@ -179,7 +179,7 @@ def sampled_covariance(
     nm = _asked(wavelength)
     n_wave = (default_wavelength() if nm is None else nm).size
     groups = [(_blocks(available, nm), rows) for available, rows in patterns(spectra)]
-    incomplete = spectra.mask.any(axis=1)
+    incomplete: np.ndarray = np.any(spectra.mask, axis=1)
     size = max(1, memory // (8 * n_wave**2))
     for start in range(0, len(spectra), size):
         stop = min(start + size, len(spectra))
