@@ -1,9 +1,10 @@
 """Stellar spectra from first principles: LTE, plane-parallel, vectorised over stars."""
 
+from .composition import composition
 from .constants import ALPHA_ELEMENTS, ELEMENTS
 from .lines import LineList
 from .sampling import Sampling, sampling_for
-from .synthesis import composition, synthesise
+from .synthesis import synthesise
 
 __all__ = [
     "ALPHA_ELEMENTS",

@@ -2,8 +2,13 @@
 
 Temperature: ``T⁴ = ¾ Teff⁴ (τ + q(τ))`` on the Rosseland scale, q between the grey solution
 (Hopf's function, fit of Mihalas 1978) for metal-poor and hot stars and the fit of Krishna Swamy
-(1966, ApJ 145, 174) to the blanketed solar atmosphere. Pressure: dP/dτ = g/κ(P, T) with the
-opacity found from the equation of state at every depth; radiation pressure lowers g.
+(1966, ApJ 145, 174) to the blanketed solar atmosphere; lines cool the top of metal-rich
+atmospheres as in the models of Gustafsson et al. 2008 (A&A 486, 951: T/Teff of 0.73-0.75 at
+τ = 1e-4 in the Sun). The whole run is then scaled so that the emergent flux is σTeff⁴.
+
+Pressure: dP/dτ = g/κ(P, T) with the opacity found from the equation of state at every depth;
+radiation pressure lowers g. The Rosseland mean is that of the continuum plus, below 4000 K, the
+molecular term 1e-8 ρ^(2/3) T³ of Bell & Lin 1994 (ApJ 427, 987), scaled with metallicity.
 """
 
 from __future__ import annotations
@@ -22,7 +27,7 @@ from .state import State, solve_state
 
 __all__ = ["Atmosphere", "build_atmosphere", "temperature_structure"]
 
-LN_TAU = np.log(10.0) * np.linspace(-5.6, 1.7, 28)
+LN_TAU = np.log(10.0) * np.linspace(-5.2, 1.6, 25)
 """Natural logarithm of the Rosseland optical depths of the layers."""
 
 _ROSSELAND_WAVELENGTHS = np.geomspace(95.0, 14000.0, 48)  # nm
@@ -49,21 +54,27 @@ class Atmosphere:
 
 @cache
 def _rosseland_table() -> OpacityTable:
-    return OpacityTable(continuum_columns() + hydrogen_columns(), _ROSSELAND_WAVELENGTHS)
+    return OpacityTable(
+        continuum_columns(metals=False) + hydrogen_columns(), _ROSSELAND_WAVELENGTHS
+    )
 
 
 def rosseland_mean(state: State) -> torch.Tensor:
-    """Rosseland mean of the continuous opacity [cm^-1], shape ``(n_points,)``."""
+    """Rosseland mean opacity [cm^-1], shape ``(n_points,)`` (see the module)."""
     table = _rosseland_table()
     # Scale by a typical free path, for the sake of float32; it drops out.
     scale = 1e18 / state.hydrogen
-    opacity = table.evaluate(state.temperature, table.weights(state, scale)).double()
+    opacity = table.evaluate(table.mixture(state.temperature, table.weights(state, scale)))
     lam = torch.tensor(table.wavelength_nm)
     x = (c.HC_OVER_K_NM / lam) / state.temperature[:, None]
     # dB/dT per ln λ, up to a factor: x⁵ e^x/(e^x - 1)² (with λ dλ = λ² d ln λ).
     weight = x**5 * torch.exp(-x) / torch.expm1(-x) ** 2 / x
-    mean = weight.sum(1) / (weight / opacity.clamp(min=1e-12)).sum(1)
-    return mean / scale
+    mean = weight.sum(1) / (weight / opacity.double().clamp(min=1e-12)).sum(1)
+    t, density = state.temperature, state.mass_density
+    iron = c.ELEMENT_INDEX["Fe"]
+    metals = state.abundances[:, iron] / float(c.solar_abundances()[iron])
+    molecules = 1e-8 * density ** (2 / 3) * t**3 * torch.exp(-((t / 3700.0) ** 8)) * metals
+    return mean / scale + molecules * density
 
 
 def temperature_structure(teff: torch.Tensor, m_h: torch.Tensor) -> torch.Tensor:
@@ -74,11 +85,17 @@ def temperature_structure(teff: torch.Tensor, m_h: torch.Tensor) -> torch.Tensor
     # Blanketing: half-way to the solar fit at solar metallicity, fading with metals and heat.
     share = 0.6 / (1 + 10 ** (-0.6 * (m_h + 0.5))) / (1 + (teff / 8000.0) ** 8)
     q = hopf + share[:, None] * (krishna_swamy - hopf)
-    return teff[:, None] * (0.75 * (tau + q)) ** 0.25
+    blanketed = 1 / (1 + 10 ** (-0.8 * (m_h + 1.0))) / (1 + (teff / 8000.0) ** 8)
+    cooling = 1 - 0.03 * blanketed[:, None] * torch.log10(1 + 0.02 / tau)
+    return teff[:, None] * (0.75 * (tau + q)) ** 0.25 * cooling
 
 
 def build_atmosphere(
-    teff: torch.Tensor, logg: torch.Tensor, m_h: torch.Tensor, abundances: torch.Tensor
+    teff: torch.Tensor,
+    logg: torch.Tensor,
+    m_h: torch.Tensor,
+    abundances: torch.Tensor,
+    scale: torch.Tensor | None = None,
 ) -> Atmosphere:
     """Integrate hydrostatic equilibrium inwards.
 
@@ -88,8 +105,13 @@ def build_atmosphere(
         Effective temperature [K], log10 of surface gravity [cm s^-2], metallicity (for T(τ)).
     abundances : Tensor, shape (n_stars, n_elements)
         Relative to H by number.
+    scale : Tensor, shape (n_stars,), optional
+        Factor on all temperatures that makes the flux come out right
+        (:func:`~.energy.temperature_scale`).
     """
     temperature = temperature_structure(teff, m_h)
+    if scale is not None:
+        temperature = temperature * scale[:, None]
     tau = np.exp(LN_TAU)
     gravity = 10**logg
     radiative = c.STEFAN_BOLTZMANN * teff**4 / c.SPEED_OF_LIGHT
@@ -102,7 +124,7 @@ def build_atmosphere(
         slope = g * float(tau[depth]) / (per_mass * torch.exp(ln_p))
         return state, kappa, slope
 
-    ln_p = torch.log(gravity) + 0.5 * np.log(10.0) * 0.0
+    ln_p = torch.log(gravity)
     electrons = None
     for _ in range(14):
         state, kappa, slope = gradient(0, ln_p, electrons)
@@ -114,9 +136,12 @@ def build_atmosphere(
     for depth in range(1, len(tau)):
         step = float(LN_TAU[depth] - LN_TAU[depth - 1])
         trial = ln_p + step * slope.clamp(max=3.0)
-        _, _, ahead = gradient(depth, trial, layers[-1].electrons)
+        guess = layers[-1].electrons
+        if depth > 1:  # electrons rise about as fast as one layer higher up
+            guess = guess * (guess / layers[-2].electrons).clamp(0.3, 10.0)
+        tentative, _, ahead = gradient(depth, trial, guess)
         ln_p = ln_p + 0.5 * step * (slope.clamp(max=3.0) + ahead.clamp(max=3.0))
-        state, kappa, slope = gradient(depth, ln_p, layers[-1].electrons)
+        state, kappa, slope = gradient(depth, ln_p, tentative.electrons)
         layers.append(state)
         opacity.append(kappa)
         pressure.append(torch.exp(ln_p))

@@ -126,7 +126,7 @@ _LINES: dict[str, tuple[tuple[float, float, float], ...]] = {
 
 
 def air_to_vacuum(air_nm: np.ndarray) -> np.ndarray:
-    """Vacuum wavelength of a wavelength in standard air [nm] (Morton 2000, ApJS 130, 403, eq. 8)."""
+    """Vacuum wavelength of a wavelength in standard air [nm] (Morton 2000, ApJS 130, 403)."""
     s2 = (1e3 / air_nm) ** 2
     n = 1 + 8.34254e-5 + 2.406147e-2 / (130 - s2) + 1.5998e-4 / (38.9 - s2)
     return air_nm * n

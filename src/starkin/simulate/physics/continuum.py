@@ -20,11 +20,13 @@ dissolution of the upper levels. Scattering is treated as absorption (S = B): th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
 from . import constants as c
-from .opacity import Column, stimulated_emission
+from .opacity import Column, CrossSection, species_amount, stimulated_emission
 from .state import State
 
 __all__ = ["continuum_columns"]
@@ -53,20 +55,20 @@ _JOHN_FF_SHORT = np.array(
     ]
 )
 
-# (element, stage, threshold [nm], lower term g, E [eV], σ at threshold [cm^2], power of λ)
+# (species, threshold [nm], lower term g, E [eV], σ at threshold [cm^2], power of λ)
 _METAL_EDGES = (
-    ("Mg", 0, 162.1, 1, 0.00, 1.18e-18, 10.0),
-    ("Mg", 0, 251.4, 9, 2.71, 20.0e-18, 2.7),
-    ("Mg", 0, 375.6, 3, 4.35, 45.0e-18, 2.7),
-    ("Al", 0, 207.1, 6, 0.01, 65.0e-18, 4.4),
-    ("Si", 0, 152.5, 9, 0.02, 37.0e-18, 3.0),
-    ("Si", 0, 168.2, 5, 0.78, 35.0e-18, 3.0),
-    ("Si", 0, 198.6, 1, 1.91, 46.0e-18, 5.0),
-    ("Ca", 0, 293.0, 9, 1.89, 22.0e-18, 2.0),
-    ("Fe", 0, 180.0, 35, 0.93, 4.0e-18, 3.0),
-    ("Fe", 0, 260.0, 60, 3.10, 4.0e-18, 3.0),
-    ("Fe", 0, 400.0, 300, 4.70, 4.0e-18, 3.0),
-    ("C", 0, 144.0, 5, 1.26, 16.0e-18, 2.0),
+    ("Mg I", 162.1, 1, 0.00, 1.18e-18, 10.0),
+    ("Mg I", 251.4, 9, 2.71, 20.0e-18, 2.7),
+    ("Mg I", 375.6, 3, 4.35, 45.0e-18, 2.7),
+    ("Al I", 207.1, 6, 0.01, 65.0e-18, 4.4),
+    ("Si I", 152.5, 9, 0.02, 37.0e-18, 3.0),
+    ("Si I", 168.2, 5, 0.78, 35.0e-18, 3.0),
+    ("Si I", 198.6, 1, 1.91, 46.0e-18, 5.0),
+    ("Ca I", 293.0, 9, 1.89, 22.0e-18, 2.0),
+    ("Fe I", 180.0, 35, 0.93, 4.0e-18, 3.0),
+    ("Fe I", 260.0, 60, 3.10, 4.0e-18, 3.0),
+    ("Fe I", 400.0, 300, 4.70, 4.0e-18, 3.0),
+    ("C I", 144.0, 5, 1.26, 16.0e-18, 2.0),
 )
 
 
@@ -100,7 +102,7 @@ def hydrogen_free_free(temperature: np.ndarray, wavelength_nm: np.ndarray) -> np
     return kramers * gaunt * stimulated_emission(temperature, wavelength_nm)
 
 
-def _rayleigh(terms: tuple[tuple[float, int], ...], floor_nm: float):
+def _rayleigh(terms: tuple[tuple[float, int], ...], floor_nm: float) -> CrossSection:
     def cross_section(temperature: np.ndarray, wavelength_nm: np.ndarray) -> np.ndarray:
         angstrom = 10 * np.maximum(wavelength_nm, floor_nm)
         sigma = sum(a * angstrom**-p for a, p in terms)
@@ -132,10 +134,10 @@ def _h_minus(state: State) -> torch.Tensor:
     return state.h1 * state.electrons * torch.exp(ln) / 4.0
 
 
-def _metal_bound_free(edges: list[tuple]):
+def _metal_bound_free(edges: Sequence[tuple[float, ...]]) -> CrossSection:
     def cross_section(temperature: np.ndarray, wavelength_nm: np.ndarray) -> np.ndarray:
         total = np.zeros((len(temperature), wavelength_nm.size))
-        for _, _, edge, g, energy, sigma0, power in edges:
+        for edge, g, energy, sigma0, power in edges:
             shape = np.where(wavelength_nm <= edge, (wavelength_nm / edge) ** power, 0.0)
             population = g * np.exp(-energy / (c.BOLTZMANN_EV * temperature))
             total += sigma0 * population[:, None] * shape
@@ -144,8 +146,17 @@ def _metal_bound_free(edges: list[tuple]):
     return cross_section
 
 
-def continuum_columns() -> list[Column]:
-    """All continuous absorbers but bound hydrogen."""
+def _neutral_helium(state: State) -> torch.Tensor:
+    r1, r2 = state.ratios[:, 1].unbind(-1)
+    return state.abundances[:, 1] * state.hydrogen / (1 + r1 * (1 + r2))
+
+
+def continuum_columns(metals: bool = True) -> list[Column]:
+    """All continuous absorbers but bound hydrogen.
+
+    Without ``metals``, the ultraviolet edges are left out, and with them the need to know how
+    metals are shared out among molecules: enough for a Rosseland mean.
+    """
     columns = [
         Column("H- bf", _h_minus, h_minus_bound_free),
         Column(
@@ -157,17 +168,12 @@ def continuum_columns() -> list[Column]:
         Column("ion ff", lambda s: s.electrons**2, hydrogen_free_free),
         Column("Rayleigh H", lambda s: s.h1, _RAYLEIGH_H),
         Column("Rayleigh H2", lambda s: s.h2, _RAYLEIGH_H2),
-        Column("Rayleigh He", lambda s: s.density("He", 0), _rayleigh_helium),
+        Column("Rayleigh He", _neutral_helium, _rayleigh_helium),
         Column("Thomson", lambda s: s.electrons, _thomson),
     ]
-    for symbol, stage in dict.fromkeys((e[0], e[1]) for e in _METAL_EDGES):
-        edges = [e for e in _METAL_EDGES if e[:2] == (symbol, stage)]
+    for name in dict.fromkeys(edge[0] for edge in _METAL_EDGES) if metals else ():
+        edges = [e[1:] for e in _METAL_EDGES if e[0] == name]
         columns.append(
-            Column(
-                f"{symbol} bf",
-                lambda s, a=symbol, i=stage: s.density_over_partition(a, i),
-                _metal_bound_free(edges),
-                pivot_ev=min(e[4] for e in edges) if len(edges) == 1 else 2.5,
-            )
+            Column(f"{name} bf", species_amount(name), _metal_bound_free(edges), (edges[-1][2],))
         )
     return columns

@@ -12,7 +12,7 @@ a Doppler core, and unit area.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -23,8 +23,10 @@ from .state import State
 
 __all__ = ["hydrogen_columns", "occupation", "oscillator_strength"]
 
-_NE_NODES = 10.0 ** np.arange(9.0, 18.76, 0.5)
+_NE_NODES = 10.0 ** np.arange(11.0, 18.76, 0.5)
 _N_LOWER = 8
+_WING = 1.5
+_WING_AREA = 2.3963  # ∫ (1 + u²)^(-5/4) du
 _N_UPPER = 42
 # Absorption oscillator strengths of the first members of a series (Wiese & Fuhr 2009).
 _FIRST_F = {
@@ -51,7 +53,9 @@ def oscillator_strength(lower: int, upper: int) -> float:
     return gaunt * kramers(upper)
 
 
-def occupation(level: np.ndarray, electrons: np.ndarray, temperature: np.ndarray) -> np.ndarray:
+def occupation(
+    level: np.ndarray, electrons: float | np.ndarray, temperature: np.ndarray
+) -> np.ndarray:
     """Probability that a level of (effective) quantum number ``level`` survives.
 
     Hubeny, Hummer & Lanz 1994, eqs. 4.24-4.26, for charged perturbers.
@@ -65,22 +69,56 @@ def occupation(level: np.ndarray, electrons: np.ndarray, temperature: np.ndarray
     return f / (1 + f)
 
 
-def _profile(
-    delta_nm: np.ndarray, doppler_nm: np.ndarray, stark_nm: float, wing: float = 1.5
-) -> np.ndarray:
-    """Unit-area profile [nm^-1]: Doppler core and wings ``wing·stark^1.5·|Δλ|^-2.5``.
+def _add_line(
+    total: np.ndarray,
+    wavelength_nm: np.ndarray,
+    centre: float,
+    doppler_nm: np.ndarray,
+    stark_nm: float,
+    factor: np.ndarray,
+) -> None:
+    """Add a line to ``total`` (n_t, n_wave): Doppler core, Holtsmark wings, unit area × factor.
 
-    ``stark_nm`` is the wavelength shift at the normal field strength, K·F0.
+    ``stark_nm`` is the shift at the normal field strength, K·F0; ``doppler_nm`` and ``factor``
+    have shape ``(n_t,)``. The wings are ``1.5·stark^1.5·|Δλ|^-2.5`` per nm on either side.
     """
-    area = 2.3963  # ∫ (1 + u²)^(-5/4) du
     # Width at which the wing form alone has unit area; the Doppler width rounds the rest.
-    own = (wing * area) ** (2 / 3) * stark_nm
-    width = np.sqrt(own**2 + doppler_nm**2)
-    amplitude = wing * stark_nm**1.5 / width**2.5
-    wings = amplitude * (1 + (delta_nm / width) ** 2) ** -1.25
-    rest = 1 - amplitude * area * width
-    core = np.exp(-((delta_nm / doppler_nm) ** 2)) / (np.sqrt(np.pi) * doppler_nm)
-    return wings + rest * core
+    own = (_WING * _WING_AREA) ** (2 / 3) * stark_nm
+    width = np.sqrt(own**2 + doppler_nm**2)[:, None]
+    amplitude = _WING * stark_nm**1.5 / width**2.5
+    reach = min(0.12 * centre, 3000.0 * own + 8.0 * doppler_nm.max())
+    lo, hi = np.searchsorted(wavelength_nm, (centre - reach, centre + reach))
+    delta = wavelength_nm[None, lo:hi] - centre
+    falloff = 1 / (1 + (delta / width) ** 2)
+    total[:, lo:hi] += factor[:, None] * amplitude * falloff * np.sqrt(np.sqrt(falloff))
+    core = 6.0 * doppler_nm.max()
+    lo, hi = np.searchsorted(wavelength_nm, (centre - core, centre + core))
+    doppler = doppler_nm[:, None]
+    gauss = np.exp(-(((wavelength_nm[None, lo:hi] - centre) / doppler) ** 2))
+    rest = (1 - amplitude * _WING_AREA * width) / (np.sqrt(np.pi) * doppler)
+    total[:, lo:hi] += factor[:, None] * rest * gauss
+
+
+def _own_grid(wavelength_nm: np.ndarray, lowers: range, doppler_nm: float) -> np.ndarray:
+    """Wavelengths enough to draw the lines by straight pieces: fewer than a fine grid has."""
+    low, high = wavelength_nm[0], wavelength_nm[-1]
+    smooth = np.geomspace(low, high, max(2, int(np.log(high / low) * 2500) + 2))
+    offsets = np.concatenate([[0.0], np.geomspace(0.15 * doppler_nm, 40 * doppler_nm, 26)])
+    offsets = np.concatenate([-offsets[:0:-1], offsets])
+    edges = [1e7 * n**2 / c.RYDBERG for n in lowers]
+    points = [smooth, *[np.array([e, np.nextafter(e, 2 * e)]) for e in edges]]
+    for lower in lowers:
+        for upper in range(lower + 1, _N_UPPER + 1):
+            centre = _line_centre(lower, upper)
+            if low < centre < high:
+                points.append(centre + offsets * centre / 500.0)
+    grid = np.unique(np.concatenate(points))
+    return grid[(grid >= low) & (grid <= high)]
+
+
+def _line_centre(lower: int, upper: int) -> float:
+    """Vacuum wavelength [nm] without fine structure."""
+    return 1e7 / (c.RYDBERG * (1 / lower**2 - 1 / upper**2))
 
 
 def _bound_free_gaunt(level: int, wavelength_nm: np.ndarray) -> np.ndarray:
@@ -97,13 +135,17 @@ def _cross_section(
     lowers: range,
 ) -> np.ndarray:
     """Per n(H I)/U of bound hydrogen in some lower levels, at one electron density."""
-    lam_cm = wavelength_nm * 1e-7
+    grid = wavelength_nm
+    if wavelength_nm.size > 1:
+        own_grid = _own_grid(wavelength_nm, lowers, 0.02)
+        grid = own_grid if own_grid.size < wavelength_nm.size else wavelength_nm
+    lam_cm = grid * 1e-7
     nu = c.SPEED_OF_LIGHT / lam_cm
     field = 1.25e-9 * electrons ** (2 / 3)  # normal field strength F0, esu cm^-2
     thermal = np.sqrt(
         2 * c.BOLTZMANN * temperature / (1.008 * c.ATOMIC_MASS_UNIT) + (velocity_kms * 1e5) ** 2
     )
-    total = np.zeros((len(temperature), wavelength_nm.size))
+    total = np.zeros((len(temperature), grid.size))
     for lower in lowers:
         population = 2 * lower**2 * np.exp(-_EXCITATION[lower - 1] / (c.BOLTZMANN_EV * temperature))
         edge = 1e7 * lower**2 / c.RYDBERG  # nm
@@ -113,64 +155,59 @@ def _cross_section(
         gone = 1 - occupation(effective, electrons, temperature[:, None])
         # A level must lie well above the lower one to be dissolved into a continuum.
         gone = np.where(effective < lower + 1, 0.0, gone)
-        share = np.where(wavelength_nm <= edge, 1.0, gone)
-        sigma = 2.815e29 / (lower**5 * nu**3) * _bound_free_gaunt(lower, wavelength_nm)
+        share = np.where(grid <= edge, 1.0, gone)
+        sigma = 2.815e29 / (lower**5 * nu**3) * _bound_free_gaunt(lower, grid)
         total += population[:, None] * sigma * share
         for upper in range(lower + 1, _N_UPPER + 1):
-            centre = 1e7 / (c.RYDBERG * (1 / lower**2 - 1 / upper**2))
-            reach = 0.12 * centre
-            lo, hi = np.searchsorted(wavelength_nm, (centre - reach, centre + reach))
-            if lo == hi:
+            centre = _line_centre(lower, upper)
+            if not grid[0] / 1.12 < centre < grid[-1] * 1.12:
                 continue
             survives = occupation(np.array(float(upper)), electrons, temperature)
             if survives.max() < 1e-6:
-                continue
-            stark = 5.5e-5 * (lower * upper) ** 4 / (upper**2 - lower**2) * field * 0.1  # nm
+                break
+            stark = 5.5e-6 * (lower * upper) ** 4 / (upper**2 - lower**2) * field  # nm
             doppler = centre * thermal / c.SPEED_OF_LIGHT
-            shape = _profile(wavelength_nm[None, lo:hi] - centre, doppler[:, None], stark)
-            strength = c.CLASSICAL_LINE * oscillator_strength(lower, upper)
-            # per wavenumber → per nm: dν̃ = dλ/λ²  (λ in cm, 1 nm = 1e-7 cm)
-            total[:, lo:hi] += (
-                (population * survives)[:, None] * strength * shape * (centre * 1e-7) ** 2 / 1e-7
-            )
+            # Per wavenumber → per nm: dν̃ = dλ/λ² (λ in cm, 1 nm = 1e-7 cm).
+            strength = c.CLASSICAL_LINE * oscillator_strength(lower, upper) * centre**2 * 1e-7
+            _add_line(total, grid, centre, doppler, stark, population * survives * strength)
+    if grid is not wavelength_nm:
+        total = np.stack([np.interp(wavelength_nm, grid, row) for row in total])
     return total * stimulated_emission(temperature, wavelength_nm)
 
 
-def _node_amount(state: State, node: int) -> torch.Tensor:
-    """n(H I)/U times the share of node ``node`` in an interpolation linear in ne.
+def _node_amounts(state: State) -> torch.Tensor:
+    """n(H I)/U shared out to the nodes of an interpolation linear in ne, shape ``(n, n_nodes)``.
 
     Stark wings are proportional to ne, so an interpolation linear in ne has them exact.
     """
     nodes = torch.tensor(_NE_NODES, dtype=torch.float64)
     ne = state.electrons.clamp(float(nodes[0]), float(nodes[-1]))
-    share = torch.zeros_like(ne)
-    if node > 0:
-        left = nodes[node - 1]
-        inside = (ne >= left) & (ne <= nodes[node])
-        share = torch.where(inside, (ne - left) / (nodes[node] - left), share)
-    if node < len(nodes) - 1:
-        right = nodes[node + 1]
-        inside = (ne > nodes[node]) & (ne <= right) | (ne == nodes[node])
-        share = torch.where(inside, (right - ne) / (right - nodes[node]), share)
-    return share * state.h1 / 2.0
+    left = (torch.searchsorted(nodes, ne, right=True) - 1).clamp(0, len(nodes) - 2)
+    upper = (ne - nodes[left]) / (nodes[left + 1] - nodes[left])
+    out = torch.zeros(len(ne), len(nodes), dtype=torch.float64)
+    amount = state.h1 / 2.0
+    out.scatter_(1, left[:, None], (amount * (1 - upper))[:, None])
+    out.scatter_(1, left[:, None] + 1, (amount * upper)[:, None])
+    return out
 
 
 def hydrogen_columns(velocity_kms: float = 1.5) -> list[Column]:
-    """Bound-free and bound-bound hydrogen, one column per node in electron density."""
+    """Bound-free and bound-bound hydrogen."""
     excited = range(2, _N_LOWER + 1)
-    columns = [
+
+    def cross_section(temperature: np.ndarray, wavelength_nm: np.ndarray) -> np.ndarray:
+        nodes = [
+            _cross_section(ne, temperature, wavelength_nm, velocity_kms, excited)
+            for ne in _NE_NODES
+        ]
+        return np.stack(nodes, axis=1)
+
+    return [
+        Column("H I excited", _node_amounts, cross_section, (10.2,) * len(_NE_NODES)),
+        # Lyman series and continuum: no part of any visible spectrum, one density will do.
         Column(
-            f"H I at ne={ne:.1e}",
-            lambda s, j=j: _node_amount(s, j),
-            lambda t, w, ne=ne: _cross_section(ne, t, w, velocity_kms, excited),
-            pivot_ev=10.2,
-        )
-        for j, ne in enumerate(_NE_NODES)
+            "H I Lyman",
+            lambda s: s.h1 / 2.0,
+            partial(_cross_section, 1e14, velocity_kms=velocity_kms, lowers=range(1, 2)),
+        ),
     ]
-    # Lyman series and continuum: no part of any visible spectrum, one density will do.
-    lyman = Column(
-        "H I Lyman",
-        lambda s: s.h1 / 2.0,
-        lambda t, w: _cross_section(1e14, t, w, velocity_kms, range(1, 2)),
-    )
-    return [*columns, lyman]

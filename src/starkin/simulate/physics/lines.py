@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from scipy.special import wofz
 
 from ...spectra import StarkinError
 from . import constants as c
-from .opacity import Column, stimulated_emission
+from .opacity import Amount, Column, species_amount, stimulated_emission
 from .partition import MOLECULES
 from .state import State
 
@@ -30,14 +31,22 @@ __all__ = ["LineList", "line_columns", "voigt"]
 
 _STAGES = {"I": 0, "II": 1, "III": 2}
 _PERTURBERS = 1e16  # cm^-3, unit of the second column
+_TYPICAL_PERTURBERS = 5e16  # cm^-3, in the line-forming layers of the Sun
 
-_V = np.concatenate([np.linspace(0, 6, 601), np.geomspace(6.02, 50, 200)])
-_G = wofz(_V + 1j).real - np.exp(-(_V**2))
+_V_STEP, _V_MAX = 0.01, 12.0
+_V = np.arange(0.0, _V_MAX + 2 * _V_STEP, _V_STEP)
+_G = (wofz(_V + 1j).real - np.exp(-(_V**2))).astype(np.float32)
 
 
 def _secant(v: np.ndarray) -> np.ndarray:
-    """``H(1, v) - H(0, v)``; beyond v = 50 its Lorentz wing."""
-    return np.where(v < 50, np.interp(v, _V, _G), 1 / (np.sqrt(np.pi) * np.maximum(v, 1) ** 2))
+    """``H(1, v) - H(0, v)`` for v ≥ 0: a table, and beyond it the Lorentz wing."""
+    x = np.minimum(v, np.float32(_V_MAX)) * np.float32(1 / _V_STEP)
+    i = x.astype(np.int32)
+    low = _G[i]
+    near = low + (x - i) * (_G[i + 1] - low)
+    inverse = 1 / np.maximum(v, 1.0) ** 2
+    far = np.float32(1 / np.sqrt(np.pi)) * inverse * (1 + np.float32(0.5) * inverse)
+    return np.where(v < _V_MAX, near, far)
 
 
 def voigt(a: np.ndarray | float, v: np.ndarray) -> np.ndarray:
@@ -194,18 +203,6 @@ def _parse_species(name: str) -> tuple[str | None, int]:
     return element, _STAGES[roman]
 
 
-def _mass(name: str) -> float:
-    element, _ = _parse_species(name)
-    return MOLECULES[name].mass if element is None else c.ELEMENTS[c.ELEMENT_INDEX[element]].mass
-
-
-def _amount(name: str):
-    element, stage = _parse_species(name)
-    if element is None:
-        return lambda s: s.molecule_over_partition(name)
-    return lambda s: s.density_over_partition(element, stage)
-
-
 def _perturbers(state: State) -> torch.Tensor:
     """Hydrogen atoms and what else collides, weighted by polarisability (Gray 2005, p. 243)."""
     helium = state.abundances[:, 1] * state.hydrogen
@@ -216,10 +213,33 @@ def _perturbers(state: State) -> torch.Tensor:
 class _LineOpacity:
     """Cross-sections of the lines of one species, its two or three columns sharing the work."""
 
+    name: str
     lines: LineList
-    mass: float
     velocity_kms: float
-    pivot_ev: float
+
+    @property
+    def mass(self) -> float:
+        """[u]"""
+        element, _ = _parse_species(self.name)
+        if element is None:
+            return MOLECULES[self.name].mass
+        return c.ELEMENTS[c.ELEMENT_INDEX[element]].mass
+
+    @property
+    def pivot_ev(self) -> float:
+        """The excitation that carries most opacity around 5000 K."""
+        weight = 10 ** (self.lines.log_gf - self.lines.excitation_ev)
+        return float((weight * self.lines.excitation_ev).sum() / weight.sum())
+
+    @property
+    def hottest(self) -> float:
+        """Temperature [K] above which the species has vanished from any photosphere."""
+        element, stage = _parse_species(self.name)
+        if element is None:
+            return 8500.0
+        # At χ/kT of 5 even dense photospheres have the next ion only.
+        chi = c.ELEMENTS[c.ELEMENT_INDEX[element]].ionisation[min(stage, 1)]
+        return max(12000.0, chi / (5.0 * c.BOLTZMANN_EV))
 
     def reach(self) -> np.ndarray:
         """Half-width [nm] to which each line is followed.
@@ -228,9 +248,10 @@ class _LineOpacity:
         times three for denser or cooler atmospheres.
         """
         saturation = self.lines.strength() + 11.6
-        return np.clip(0.009 * 10 ** (0.5 * saturation), 0.04, 40.0) * (
-            self.lines.wavelength_nm / 500.0
-        )
+        # Molecular lines have no pressure wings, and natural ones drown in their neighbours.
+        widest = 0.12 if self.name in MOLECULES else 40.0
+        reach = np.clip(0.009 * 10 ** (0.5 * saturation), 0.04, widest)
+        return reach * self.lines.wavelength_nm / 500.0
 
     def __call__(self, temperature: np.ndarray, wavelength_nm: np.ndarray, part: str) -> np.ndarray:
         out = np.zeros((len(temperature), wavelength_nm.size))
@@ -247,7 +268,7 @@ class _LineOpacity:
         first = np.cumsum(count) - count
         pixel = np.arange(line.size) - np.repeat(first - lo[used], count)
         lam_cm = lines.wavelength_nm * 1e-7
-        delta = np.abs(wavelength_nm[pixel] - lines.wavelength_nm[line])
+        delta = np.abs(wavelength_nm[pixel] - lines.wavelength_nm[line]).astype(np.float32)
         for i, t in enumerate(temperature):
             doppler = (
                 lines.wavelength_nm
@@ -266,7 +287,7 @@ class _LineOpacity:
             )
             # a = γ λ² / (4π c ΔλD)
             damping = lam_cm**2 / (4 * np.pi * c.SPEED_OF_LIGHT * doppler * 1e-7)
-            v = delta / doppler[line]
+            v = delta * (1 / doppler).astype(np.float32)[line]
             if part == "core":
                 value = strength[line] * np.exp(-(np.minimum(v, 26.0) ** 2))
                 rest = strength * damping * lines.gamma_rad
@@ -282,42 +303,61 @@ class _LineOpacity:
         return out * stimulated_emission(temperature, wavelength_nm)
 
 
-def line_columns(lines: LineList, velocity_kms: float = 1.5) -> list[Column]:
+def line_columns(
+    lines: LineList, velocity_kms: float = 1.5, fold_below: float = -np.inf
+) -> list[Column]:
     """Opacity columns of a line list.
 
     Parameters
     ----------
     lines : LineList
+        Any mixture of atoms, ions and molecules.
     velocity_kms : float
         Microturbulence.
+    fold_below : float
+        A species whose strongest line is weaker than this (see :meth:`LineList.strength`) gets
+        no pressure wings of its own; its damping is that of a solar photosphere. Saves time
+        where lines are not resolved.
     """
-    columns = []
+    parts: dict[str, list[_LineOpacity]] = {"core": [], "vdw": [], "stark": []}
     for name in dict.fromkeys(lines.species.tolist()):
         own = lines.take(lines.species == name)
-        # The excitation that carries most opacity around 5000 K.
-        weight = 10 ** (own.log_gf - 1.0 * own.excitation_ev)
-        pivot = float((weight * own.excitation_ev).sum() / weight.sum())
-        opacity = _LineOpacity(own, _mass(name), velocity_kms, pivot)
-        amount = _amount(name)
-        columns.append(
-            Column(f"{name} lines", amount, lambda t, w, o=opacity: o(t, w, "core"), pivot)
-        )
+        if own.strength().max() < fold_below:
+            typical = own.gamma_vdw * _TYPICAL_PERTURBERS
+            own = replace(own, gamma_rad=own.gamma_rad + typical, gamma_vdw=0.0 * typical)
+        opacity = _LineOpacity(name, own, velocity_kms)
+        parts["core"].append(opacity)
         if own.gamma_vdw.any():
-            columns.append(
-                Column(
-                    f"{name} pressure wings",
-                    lambda s, a=amount: a(s) * (_perturbers(s) / _PERTURBERS),
-                    lambda t, w, o=opacity: o(t, w, "vdw"),
-                    pivot,
-                )
-            )
+            parts["vdw"].append(opacity)
         if own.gamma_stark.any():
-            columns.append(
-                Column(
-                    f"{name} Stark wings",
-                    lambda s, a=amount: a(s) * (s.electrons / _PERTURBERS),
-                    lambda t, w, o=opacity: o(t, w, "stark"),
-                    pivot,
-                )
-            )
-    return columns
+            parts["stark"].append(opacity)
+    partners: dict[str, Amount] = {
+        "core": lambda s: torch.ones_like(s.h1),
+        "vdw": lambda s: _perturbers(s) / _PERTURBERS,
+        "stark": lambda s: s.electrons / _PERTURBERS,
+    }
+    return [
+        Column(
+            f"lines, {part}",
+            _times(species_amount(*(o.name for o in group)), partners[part]),
+            partial(_stack, group, part),
+            tuple(o.pivot_ev for o in group),
+        )
+        for part, group in parts.items()
+        if group
+    ]
+
+
+def _times(amount: Amount, partner: Amount) -> Amount:
+    return lambda state: amount(state) * partner(state)[:, None]
+
+
+def _stack(
+    group: list[_LineOpacity], part: str, temperature: np.ndarray, wavelength_nm: np.ndarray
+) -> np.ndarray:
+    """Cross-sections of several species, zero where they have vanished."""
+    out = np.zeros((len(temperature), len(group), wavelength_nm.size))
+    for k, opacity in enumerate(group):
+        cool = temperature <= opacity.hottest
+        out[cool, k] = opacity(temperature[cool], wavelength_nm, part)
+    return out

@@ -11,45 +11,73 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from . import constants as c
-from .state import State
+from .state import SPECIES_INDEX, State
 
-__all__ = ["Column", "OpacityTable", "stimulated_emission"]
+__all__ = [
+    "Amount",
+    "Column",
+    "CrossSection",
+    "OpacityTable",
+    "species_amount",
+    "stimulated_emission",
+]
 
-T_NODES = np.exp(np.linspace(np.log(1500.0), np.log(60000.0), 72))
+T_NODES = np.exp(np.linspace(np.log(1800.0), np.log(60000.0), 42))
 """Temperatures at which cross-sections are tabulated [K]."""
+
+
+Amount = Callable[[State], torch.Tensor]
+CrossSection = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Column:
-    """One absorber.
+    """One absorber, or several of a kind.
 
     Attributes
     ----------
     name : str
     amount : callable
-        State → amount per cm^3, shape ``(n_points,)`` (number density, or a product of two).
+        State → amount per cm^3 (number density, or a product of two), shape ``(n_points,)``, or
+        ``(n_points, k)`` for k absorbers that are best counted together.
     cross_section : callable
-        ``(temperature (n_t,), wavelength_nm (n_wave,)) → (n_t, n_wave)`` [cm^2 per amount],
-        stimulated emission included.
-    pivot_ev : float
-        Excitation energy that the amount carries as a Boltzmann factor exactly, so that the
-        table between nodes only interpolates what is left; the cross-section is divided by it.
+        ``(temperature (n_t,), wavelength_nm (n_wave,)) → (n_t, n_wave)`` or
+        ``(n_t, k, n_wave)`` [cm^2 per amount], stimulated emission included.
+    pivot_ev : tuple of float
+        For each absorber, an excitation energy whose Boltzmann factor is applied exactly, so
+        that interpolation between nodes in temperature only has to follow what is left.
     """
 
     name: str
-    amount: Callable[[State], torch.Tensor]
-    cross_section: Callable[[np.ndarray, np.ndarray], np.ndarray]
-    pivot_ev: float = 0.0
+    amount: Amount
+    cross_section: CrossSection
+    pivot_ev: tuple[float, ...] = (0.0,)
+
+
+def species_amount(*names: str) -> Amount:
+    """Densities over partition functions of some species (``"Fe I"``, ``"CN"``)."""
+    index = torch.tensor([SPECIES_INDEX[name] for name in names])
+    return lambda state: state.over_partition()[:, index]
 
 
 def stimulated_emission(temperature: np.ndarray, wavelength_nm: np.ndarray) -> np.ndarray:
     """``1 - exp(-hc/λkT)``, shape ``(n_t, n_wave)``."""
     return -np.expm1(-c.HC_OVER_K_NM / (wavelength_nm * temperature[:, None]))
+
+
+class Mixture(NamedTuple):
+    """Amounts of absorbers at a set of points, grouped by temperature interval."""
+
+    n_points: int
+    weights: tuple[torch.Tensor, ...]
+    rows: tuple[torch.Tensor, ...]
+    nodes: list[int]
 
 
 class OpacityTable:
@@ -65,11 +93,18 @@ class OpacityTable:
     def __init__(self, columns: Sequence[Column], wavelength_nm: np.ndarray) -> None:
         self.columns = tuple(columns)
         self.wavelength_nm = np.asarray(wavelength_nm, dtype=float)
-        table = np.empty((len(T_NODES), len(self.columns), self.wavelength_nm.size), np.float32)
-        for k, column in enumerate(self.columns):
-            boltzmann = np.exp(column.pivot_ev / (c.BOLTZMANN_EV * T_NODES))
+        pivots = np.concatenate([column.pivot_ev for column in self.columns])
+        table = np.empty((len(T_NODES), pivots.size, self.wavelength_nm.size), np.float32)
+        done = 0
+        for column in self.columns:
+            stop = done + len(column.pivot_ev)
             sigma = column.cross_section(T_NODES, self.wavelength_nm)
-            table[:, k] = sigma * (boltzmann[:, None] * _UNIT)
+            boltzmann = np.exp(pivots[done:stop] / (c.BOLTZMANN_EV * T_NODES[:, None]))
+            table[:, done:stop] = sigma.reshape(len(T_NODES), stop - done, -1) * (
+                boltzmann[:, :, None] * _UNIT
+            )
+            done = stop
+        self._pivots = torch.from_numpy(pivots)
         self._table = torch.from_numpy(table)
         self._ln_t0 = float(np.log(T_NODES[0]))
         self._step = float(np.log(T_NODES[1] / T_NODES[0]))
@@ -97,35 +132,35 @@ class OpacityTable:
         ``scale`` [cm] brings the products into the range of float32: multiply by a length,
         get optical depth.
         """
-        kt = c.BOLTZMANN_EV * state.temperature
-        out = torch.empty(len(kt), len(self.columns), dtype=torch.float32)
-        scale = scale / _UNIT
-        for k, column in enumerate(self.columns):
-            amount = column.amount(state) * scale
-            if column.pivot_ev:
-                amount = amount * torch.exp(-column.pivot_ev / kt)
-            out[:, k] = amount
-        return out
+        boltzmann = torch.exp(-self._pivots / (c.BOLTZMANN_EV * state.temperature)[:, None])
+        amounts = [column.amount(state).reshape(len(scale), -1) for column in self.columns]
+        return (torch.cat(amounts, dim=1) * boltzmann * (scale / _UNIT)[:, None]).float()
 
-    def evaluate(self, temperature: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        """Opacity × scale, shape ``(n_points, n_wave)``, float32.
+    def mixture(self, temperature: torch.Tensor, weights: torch.Tensor) -> Mixture:
+        """Points grouped by temperature interval, ready to be multiplied with the table.
 
-        Points are grouped by temperature interval; in each group the interpolation in ln T is
-        folded into the weights, so that the group is one matrix product.
+        In each group the interpolation in ln T is folded into the weights.
         """
         x = ((torch.log(temperature) - self._ln_t0) / self._step).clamp(0, len(T_NODES) - 1.001)
         node = x.floor().long()
-        upper = (x - node).to(torch.float32)[:, None]
+        upper = (x - node).float()[:, None]
         both = torch.cat([weights * (1 - upper), weights * upper], dim=1)
-        out = torch.empty(len(x), self.wavelength_nm.size, dtype=torch.float32)
-        order = torch.argsort(node)
+        order = torch.argsort(node, stable=True)
         values, counts = torch.unique_consecutive(node[order], return_counts=True)
-        start = 0
-        for value, count in zip(values.tolist(), counts.tolist(), strict=True):
-            rows = order[start : start + count]
-            start += count
-            table = self._table[value : value + 2].reshape(-1, self.wavelength_nm.size)
-            out[rows] = both[rows] @ table
+        return Mixture(
+            len(order),
+            both[order].split(counts.tolist()),
+            order.split(counts.tolist()),
+            values.tolist(),
+        )
+
+    def evaluate(self, mixture: Mixture, pixels: slice = slice(None)) -> torch.Tensor:
+        """Opacity × scale at some of the wavelengths, shape ``(n_points, n_wave)``, float32."""
+        n_wave = len(range(self.wavelength_nm.size)[pixels])
+        out = torch.empty(mixture.n_points, n_wave, dtype=torch.float32)
+        for weights, rows, node in zip(mixture.weights, mixture.rows, mixture.nodes, strict=True):
+            table = self._table[node : node + 2].flatten(0, 1)[:, pixels]
+            out[rows] = weights @ table
         return out.clamp_(min=0.0)
 
 

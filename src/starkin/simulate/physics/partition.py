@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - one line per species reads better
 """Partition functions: atoms from their lowest terms, diatomic molecules from constants.
 
 Atomic terms (statistical weight, mean energy in eV) are condensed from the NIST Atomic
@@ -274,6 +275,7 @@ def atomic_partition(symbol: str, stage: int, temperature: np.ndarray) -> np.nda
     Parameters
     ----------
     symbol : str
+        Chemical symbol.
     stage : int
         0 neutral, 1 singly, 2 doubly charged.
     temperature : ndarray

@@ -21,20 +21,29 @@ import torch
 from . import constants as c
 from .partition import MOLECULES, atomic_partition, molecular_partition
 
-__all__ = ["State", "solve_state"]
+__all__ = ["SPECIES_INDEX", "State", "solve_state"]
 
 _N_NODES = 800
 _T_RANGE = (1000.0, 120000.0)
 _N_IONISATION_ITERATIONS = 12
-_N_MOLECULE_ITERATIONS = 40
+_N_MOLECULE_ITERATIONS = 25
 # Bound in the competition for C, N and O; the hydrides enter it linearly.
 _OXIDES_AND_CARBIDES = ("CO", "CN", "C2", "N2", "SiO", "TiO", "CH", "NH", "OH")
+
+SPECIES_INDEX: dict[str, int] = {
+    name: i
+    for i, name in enumerate(
+        [f"{e.symbol} {roman}" for e in c.ELEMENTS for roman in ("I", "II", "III")]
+        + list(MOLECULES)
+    )
+}
+"""Columns of :meth:`State.over_partition`."""
 
 
 @cache
 def _tables() -> dict[str, torch.Tensor]:
     """ln of Saha factors, partition functions and molecular constants on nodes in ln T."""
-    ln_t = np.linspace(*np.log(_T_RANGE), _N_NODES)
+    ln_t = np.linspace(np.log(_T_RANGE[0]), np.log(_T_RANGE[1]), _N_NODES)
     t = np.exp(ln_t)
     electron = 1.5 * np.log(2 * np.pi * c.ELECTRON_MASS * c.BOLTZMANN * t / c.PLANCK**2)
     saha, partition = [], []
@@ -109,8 +118,8 @@ class State:
     ratios: torch.Tensor  # (n_points, n_elements, 2): N+/N0 and N++/N+
     _neutral: dict[str, torch.Tensor] = field(default_factory=dict)
     _molecules: dict[str, torch.Tensor] = field(default_factory=dict)
-    _ln_u: torch.Tensor | None = None
-    _ln_q: torch.Tensor | None = None
+    _densities: torch.Tensor | None = None
+    _over_partition: torch.Tensor | None = None
 
     @property
     def mass_density(self) -> torch.Tensor:
@@ -120,34 +129,40 @@ class State:
 
     def density(self, symbol: str, stage: int) -> torch.Tensor:
         """Number density of an atom or ion (``stage`` 0, 1, 2)."""
-        j = c.ELEMENT_INDEX[symbol]
-        self._share_out_molecules()
-        n = self._neutral.get(symbol)
-        if n is None:
-            r1, r2 = self.ratios[:, j, 0], self.ratios[:, j, 1]
-            n = self.abundances[:, j] * self.hydrogen / (1 + r1 * (1 + r2))
-            self._neutral[symbol] = n
-        for s in range(stage):
-            n = n * self.ratios[:, j, s]
-        return n
-
-    def density_over_partition(self, symbol: str, stage: int) -> torch.Tensor:
-        """Density divided by the partition function: what a Boltzmann factor multiplies."""
-        if self._ln_u is None:
-            self._ln_u = _look_up("partition", self.temperature)
-        ln_u = self._ln_u[:, 3 * c.ELEMENT_INDEX[symbol] + stage]
-        return self.density(symbol, stage) * torch.exp(-ln_u)
+        return self.densities()[:, c.ELEMENT_INDEX[symbol], stage]
 
     def molecule(self, name: str) -> torch.Tensor:
         """Number density of a molecule."""
         self._share_out_molecules()
         return self._molecules[name]
 
-    def molecule_over_partition(self, name: str) -> torch.Tensor:
-        """Molecular density divided by its internal partition function."""
-        if self._ln_q is None:
-            self._ln_q = _look_up("molecule_partition", self.temperature)
-        return self.molecule(name) * torch.exp(-self._ln_q[:, list(MOLECULES).index(name)])
+    def densities(self) -> torch.Tensor:
+        """Atoms and ions, shape ``(n_points, n_elements, 3)``; what molecules bind is left out."""
+        self._share_out_molecules()
+        if self._densities is None:
+            r1, r2 = self.ratios.unbind(-1)
+            neutral = self.abundances * self.hydrogen[:, None] / (1 + r1 * (1 + r2))
+            for symbol, n in self._neutral.items():
+                neutral[:, c.ELEMENT_INDEX[symbol]] = n
+            ion = neutral * r1
+            self._densities = torch.stack([neutral, ion, ion * r2], dim=-1)
+        return self._densities
+
+    def over_partition(self) -> torch.Tensor:
+        """Densities over partition functions: what a Boltzmann factor multiplies.
+
+        Shape ``(n_points, 3 n_elements + n_molecules)``, in the order of
+        :data:`SPECIES_INDEX`.
+        """
+        if self._over_partition is None:
+            self._share_out_molecules()
+            atoms = self.densities().flatten(1) * torch.exp(
+                -_look_up("partition", self.temperature)
+            )
+            molecules = torch.stack([self._molecules[n] for n in MOLECULES], dim=1)
+            molecules = molecules * torch.exp(-_look_up("molecule_partition", self.temperature))
+            self._over_partition = torch.cat([atoms, molecules], dim=1)
+        return self._over_partition
 
     def _share_out_molecules(self) -> None:
         if not self._molecules:
@@ -226,7 +241,7 @@ def solve_state(
         trial = y - residual / slope
         outside = (trial <= low) | (trial >= high)
         y = torch.where(outside & (residual.abs() > 1e-13), 0.5 * (low + high), trial)
-        if float(residual.abs().max()) < 1e-11:
+        if float(residual.abs().max()) < 1e-10:
             break
     h1, nuclei, _ = _hydrogen_and_charge(y, particles, abundances, saha, k_h2)
     ratios = torch.exp((saha - y[:, None, None]).clamp(max=300.0))
@@ -238,8 +253,8 @@ def _molecular_equilibrium(
 ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """Neutral atoms left over and molecules formed, H and the electrons being given.
 
-    C and O are solved together, exactly for CO (the root of a quadratic), and the weaker
-    bonds enter as linear losses that are updated until the shares settle.
+    C and O are solved together, exactly for CO (the root of a quadratic); the weaker bonds
+    enter as losses that are updated until the shares settle.
     """
     names = list(MOLECULES)
     ln_k = _look_up("molecules", state.temperature)
@@ -258,29 +273,29 @@ def _molecular_equilibrium(
     base_n = free("N") + k["NH"] * h
     base_o = free("O") + k["OH"] * h
     base_si, base_ti = free("Si"), free("Ti")
+    total_c, total_o = total("C"), total("O")
     n_n = total("N") / base_n
-    n_c = torch.zeros_like(h)
-    n_o = torch.zeros_like(h)
+    n_c, n_o = torch.zeros_like(h), torch.zeros_like(h)
     si, ti = total("Si") / base_si, total("Ti") / base_ti
-    for iteration in range(_N_MOLECULE_ITERATIONS):
-        loss_c = base_c + k["CN"] * n_n + 2 * k["C2"] * n_c
+    tn, tsi, tti = total("N"), total("Si"), total("Ti")
+    for _ in range(_N_MOLECULE_ITERATIONS):
+        # C2 is quadratic in C: Newton's tangent at the last value, 2x² ≈ 4x·x₀ - 2x₀².
+        loss_c = base_c + k["CN"] * n_n + 4 * k["C2"] * n_c
+        tc = total_c + 2 * k["C2"] * n_c**2
         loss_o = base_o + k["SiO"] * si + k["TiO"] * ti
-        tc, to = total("C"), total("O")
         # loss_c x + K x y = tc and loss_o y + K x y = to: one quadratic for x.
         a = k["CO"] * loss_c
-        b = loss_c * loss_o + k["CO"] * (to - tc)
+        b = loss_c * loss_o + k["CO"] * (total_o - tc)
         root = torch.sqrt(b**2 + 4 * a * loss_o * tc)
         new_c = torch.where(b > 0, 2 * loss_o * tc / (b + root), (root - b) / (2 * a))
-        new_o = to / (loss_o + k["CO"] * new_c)
-        # Geometric damping keeps C2 (quadratic in C) from oscillating.
-        new_c = torch.sqrt(new_c * n_c) if iteration else new_c
+        n_o = total_o / (loss_o + k["CO"] * new_c)
         linear_n = base_n + k["CN"] * new_c
-        new_n = 2 * total("N") / (linear_n + torch.sqrt(linear_n**2 + 8 * k["N2"] * total("N")))
-        change = (new_c / n_c.clamp(min=1e-250)).log().abs().max() if iteration else torch.inf
-        n_c, n_o, n_n = new_c, new_o, new_n
-        si = total("Si") / (base_si + k["SiO"] * n_o)
-        ti = total("Ti") / (base_ti + k["TiO"] * n_o)
-        if float(change) < 1e-8:
+        n_n = 2 * tn / (linear_n + torch.sqrt(linear_n**2 + 8 * k["N2"] * tn))
+        si = tsi / (base_si + k["SiO"] * n_o)
+        ti = tti / (base_ti + k["TiO"] * n_o)
+        settled = float((new_c - n_c).abs().div(new_c.clamp(min=1e-250)).max()) < 1e-7
+        n_c = new_c
+        if settled:
             break
     neutral = {"H": h, "C": n_c, "N": n_n, "O": n_o, "Si": si, "Ti": ti}
     for symbol, hydride in (("Mg", "MgH"), ("Ca", "CaH")):

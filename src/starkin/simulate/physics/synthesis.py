@@ -8,58 +8,15 @@ import numpy as np
 import torch
 
 from ...spectra import StarkinError
-from . import constants as c
-from .atmosphere import LN_TAU, Atmosphere, build_atmosphere
-from .opacity import OpacityTable
+from .atmosphere import build_atmosphere
+from .composition import composition
+from .emergence import emergent_flux
+from .energy import temperature_scale
 from .sampling import Sampling, sampling_for
-from .transfer import FluxIntegrator, planck
 
-__all__ = ["composition", "emergent_flux", "synthesise"]
+__all__ = ["synthesise"]
 
 _CHUNK_STARS = 512
-
-
-def composition(
-    m_h: np.ndarray,
-    alpha_m: np.ndarray | float = 0.0,
-    c_m: np.ndarray | float = 0.0,
-    offsets: np.ndarray | None = None,
-) -> np.ndarray:
-    """Abundances by number relative to hydrogen, shape ``(n_stars, n_elements)``.
-
-    Parameters
-    ----------
-    m_h, alpha_m, c_m : ndarray, shape (n_stars,)
-        [M/H]; [α/M] of O, Mg, Si, S, Ca, Ti; [C/M]. [dex]
-    offsets : ndarray, shape (n_stars, n_elements), optional
-        Further offset of each element of ``ELEMENTS`` from these [dex].
-    """
-    m_h = np.atleast_1d(np.asarray(m_h, dtype=float))
-    dex = np.zeros((m_h.size, len(c.ELEMENTS)))
-    dex[:, 2:] = m_h[:, None]
-    for symbol in c.ALPHA_ELEMENTS:
-        dex[:, c.ELEMENT_INDEX[symbol]] += np.broadcast_to(alpha_m, m_h.shape)
-    dex[:, c.ELEMENT_INDEX["C"]] += np.broadcast_to(c_m, m_h.shape)
-    if offsets is not None:
-        offsets = np.asarray(offsets, dtype=float)
-        if offsets.shape != dex.shape:
-            raise StarkinError(
-                f"abundances must have shape {dex.shape} (stars, elements of "
-                f"starkin.simulate.physics.ELEMENTS), got {offsets.shape}."
-            )
-        dex = dex + offsets
-    return c.solar_abundances() * 10.0**dex
-
-
-def emergent_flux(atmosphere: Atmosphere, table: OpacityTable) -> torch.Tensor:
-    """Flux through the surface [W m^-2 nm^-1], shape ``(n_stars, n_wave)``."""
-    lam = torch.tensor(table.wavelength_nm, dtype=torch.float32)
-    integrator = FluxIntegrator(LN_TAU)
-    for depth, state in enumerate(atmosphere.layers):
-        scale = float(np.exp(LN_TAU[depth])) / atmosphere.opacity[depth]
-        weights = table.weights(state, scale)
-        integrator.add(table.evaluate(state.temperature, weights), planck(state.temperature, lam))
-    return integrator.flux()
 
 
 def _check(name: str, value: np.ndarray, low: float, high: float) -> None:
@@ -67,7 +24,7 @@ def _check(name: str, value: np.ndarray, low: float, high: float) -> None:
     if bad.any():
         first = int(np.flatnonzero(bad)[0])
         raise StarkinError(
-            f"{name} of star {first} is {value[first]:g}; the atmospheres cover {low:g} to {high:g}."
+            f"{name} of star {first} is {value[first]:g}; atmospheres cover {low:g} to {high:g}."
         )
 
 
@@ -134,7 +91,7 @@ def synthesise(
     for start in range(0, teff.size, _CHUNK_STARS):
         rows = order[start : start + _CHUNK_STARS]
         t, g, m, a = (torch.from_numpy(x[rows]) for x in (teff, logg, m_h, mix))
-        atmosphere = build_atmosphere(t, g, m, a)
+        atmosphere = build_atmosphere(t, g, m, a, temperature_scale(t, g, m))
         out[rows] = sampling.reduce(emergent_flux(atmosphere, sampling.table)).numpy()
         if progress is not None:
             progress(min(start + _CHUNK_STARS, teff.size))
