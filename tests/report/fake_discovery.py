@@ -8,6 +8,9 @@ from astropy.table import Table
 
 from starkin.io import Latents
 from starkin.latent.discovery import Discovery, PopulationSpectra
+from starkin.latent.null import NullTest
+from starkin.latent.stability import SeedStability, Stability
+from starkin.latent.votes import UNMATCHED
 
 FRACTIONS = (0.10, 0.06, 0.04, 0.02, 0.01, 0.006, 0.003)
 TYPES = ("RGB*", "C*", "MS*", "Be*", "EB*", "LP*", "WD*")
@@ -167,8 +170,8 @@ def _populations(rng, member, n_stars, votes, table, drop) -> Table:
         out[f"{test}_p_adjusted"] = np.minimum(1, raw * 3)
     if "votes" not in drop:
         out["simbad_type"] = np.array(TYPES[:k], dtype="U8")
-        out["simbad_votes"] = [max(votes[str(i)].values()) for i in range(k)]
-        out["simbad_matched"] = [sum(votes[str(i)].values()) for i in range(k)]
+        out["simbad_votes"] = [votes[str(i)][TYPES[i]] for i in range(k)]
+        out["simbad_matched"] = [sum(votes[str(i)].values()) - 40 for i in range(k)]
         out["simbad_entropy"] = rng.uniform(0.3, 2, k)
         out["simbad_p"] = np.full(k, 0.001)
     for name in ("teff", "logg", "m_h", "bp_rp"):
@@ -177,28 +180,29 @@ def _populations(rng, member, n_stars, votes, table, drop) -> Table:
     return out
 
 
-def _statistics(rng, k: int, noise: float) -> dict:
+def _statistics(rng: np.random.Generator, k: int, noise: float) -> dict:
+    """As the analysis writes it: through its own classes where it has them."""
     sweep = [
         {
-            "min_cluster_size": size,
             "min_samples": samples,
+            "min_cluster_size": size,
+            "method": "eom",
+            "epsilon": 0.0,
             "n_populations": max(0, round(k + 40 / size**0.5 - samples / 8)),
-            "noise_fraction": min(0.99, noise * (0.7 + 0.02 * samples)),
-            "criterion": float(rng.uniform(0.2, 0.5) + 0.4 * (size == 60)),
+            "noise_fraction": min(0.99, noise * (0.7 + 0.02 * samples) + size / 4000),
+            "core_fraction": 0.2,
+            "validity": float(rng.uniform(0.2, 0.5) + 0.4 * (size == 60)),
+            "ari": float(rng.uniform(0.9, 0.99)),
+            "ari_all": float(rng.uniform(0.6, 0.9)),
+            "n_stable": k,
+            "n_unstable": 1,
+            "chosen": size == 60 and samples == 10,
         }
-        for size in (20, 40, 60, 100, 200, 400)
         for samples in (5, 10, 20)
+        for size in (20, 40, 60, 150, 600)
     ]
-    epoch = np.arange(1, 61)
-    history = [
-        {
-            "epoch": int(e),
-            "train_loss": float(-95 + 60 * np.exp(-e / 6) + rng.normal(0, 0.2)),
-            "validation_loss": float(-94 + 60 * np.exp(-e / 6) + rng.normal(0, 0.4)),
-            "learning_rate": float(1e-3 * (1 + np.cos(np.pi * e / 60)) / 2),
-        }
-        for e in epoch
-    ]
+    epoch = np.arange(60)
+    validation = -94 + 60 * np.exp(-epoch / 6) + rng.normal(0, 0.4, 60)
     votes = {}
     for i in range(k):
         share = np.full(len(TYPES), 0.05)
@@ -206,24 +210,53 @@ def _statistics(rng, k: int, noise: float) -> dict:
         counts = rng.multinomial(300 >> i or 3, share / share.sum())
         votes[str(i)] = {t: int(c) for t, c in zip(TYPES, counts, strict=True)}
         votes[str(i)][TYPES[i % len(TYPES)]] += 5
+        votes[str(i)][UNMATCHED] = 40
+    stability = Stability(
+        ari=rng.uniform(0.93, 0.99, 20),
+        ari_all=rng.uniform(0.8, 0.9, 20),
+        jaccard=rng.uniform(0.7, 1.0, (20, k)),
+        n_clusters=np.full(20, k),
+        fraction=0.632,
+    )
+    seeds = SeedStability(
+        ari=rng.uniform(0.8, 0.9, (3, 3)),
+        ari_all=rng.uniform(0.7, 0.8, (3, 3)),
+        jaccard=rng.uniform(0.6, 0.9, (2, k)),
+    )
+    null = NullTest(
+        kind="Gaussian surrogates",
+        n_stars=20_000,
+        n_observed=k,
+        n_reference=np.array([1] * 18 + [0, 2]),
+        raw_observed=k + 3,
+        raw_reference=np.array([1] * 20),
+        persistence_observed=0.4,
+        persistence_reference=rng.uniform(0, 0.1, 20),
+    )
     return {
         "clustering": {
-            "algorithm": "hdbscan",
-            "settings": {"min_cluster_size": 60, "min_samples": 10, "metric": "euclidean"},
-            "criterion": "relative validity",
+            "algorithm": "HDBSCAN on all latent dimensions",
+            "settings": {"min_samples": 10, "min_cluster_size": 60, "method": "eom"},
+            "criterion": "most stable populations",
             "noise_fraction": noise,
             "sweep": sweep,
         },
-        "stability": {
-            "resampling_ari": rng.uniform(0.8, 0.95, 30).tolist(),
-            "seeds_ari": rng.uniform(0.7, 0.9, 3).tolist(),
-        },
-        "null": {"n_populations": [1] * 20, "p_value": 0.048},
+        "stability": stability.to_dict() | {"model_seeds": seeds.to_dict()},
+        "null": null.to_dict(),
         "votes": votes,
         "model": {
             "kind": "scatter-vae",
-            "metrics": {"validation_loss": -94.3, "nll": -105.0, "kl": 10.7},
-            "history": history,
+            "metrics": {"validation": float(validation.min())},
+            "history": {
+                "train": (-95 + 60 * np.exp(-epoch / 6)).tolist(),
+                "validation": validation.tolist(),
+                "validation_reconstruction": (validation - 11).tolist(),
+                "validation_kl": np.linspace(6, 11, 60).tolist(),
+                "learning_rate": (1e-3 * (1 + np.cos(np.pi * epoch / 60)) / 2).tolist(),
+                "seconds": (0.9 * epoch).tolist(),
+                "best_epoch": int(validation.argmin()),
+                "stopped_early": False,
+            },
         },
     }
 
@@ -238,6 +271,6 @@ def _run() -> dict:
             "model": {"recipe": "default", "n_latent": 6, "batch_size": 1024},
             "cluster": {"min_cluster_size": None, "min_samples": None},
         },
-        "inputs": [{"path": "candidates.parquet", "sha256": "ab" * 32, "n_rows": 60_000}],
+        "inputs": [{"files": ["data/candidates.parquet"], "fingerprint": "ab" * 8}],
         "seconds": {"read": 3.2, "train": 61.0, "encode": 1.1, "cluster": 14.0, "tests": 40.0},
     }

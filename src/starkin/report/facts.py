@@ -7,24 +7,25 @@ reader here answers with something empty rather than failing.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..latent.discovery import Discovery
+from ..latent.votes import UNMATCHED
 from ..spectra import columns
 
 __all__ = [
     "Card",
+    "Null",
     "flatten",
     "headline",
     "history",
-    "null_counts",
+    "null",
     "number",
     "p_value",
-    "series",
     "stability",
     "sweep",
     "votes",
@@ -61,41 +62,6 @@ def p_value(value: Any) -> str:
     return f"{value:.4f}" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
-def series(mapping: Mapping[str, Any] | None, *words: str, but: Sequence[str] = ()) -> list[float]:
-    """The first list of numbers whose (nested) key has all ``words`` and none of ``but``."""
-    for key, value in _walk(mapping or {}):
-        name = key.lower()
-        if all(w in name for w in words) and not any(w in name for w in but):
-            numbers = _numbers(value)
-            if numbers:
-                return numbers
-    return []
-
-
-def _walk(mapping: Mapping[str, Any], path: str = "") -> Iterable[tuple[str, Any]]:
-    for key, value in mapping.items():
-        name = f"{path}.{key}" if path else str(key)
-        if isinstance(value, Mapping):
-            yield from _walk(value, name)
-        else:
-            yield name, value
-
-
-def _numbers(value: Any) -> list[float]:
-    if not isinstance(value, (list, tuple)):
-        return []
-    flat: list[float] = []
-    for item in value:
-        if isinstance(item, (list, tuple)):
-            flat += _numbers(item)
-        elif isinstance(item, (int, float)) and not isinstance(item, bool):
-            if math.isfinite(item):
-                flat.append(float(item))
-        elif item is not None:
-            return []
-    return flat
-
-
 def flatten(mapping: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Dotted key and text of every leaf, lists of plain values on one line."""
     rows = []
@@ -118,44 +84,59 @@ def _leaf(value: Any) -> str:
     return number(value, 6) if isinstance(value, float) else str(value)
 
 
+def _finite(values: Any) -> list[float]:
+    if not isinstance(values, (list, tuple)):
+        return []
+    return [float(v) for v in values if isinstance(v, (int, float)) and math.isfinite(v)]
+
+
+def stability(statistics: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Adjusted Rand indices by what was compared; only what was run is in it."""
+    found = statistics.get("stability") or {}
+    seeds = found.get("model_seeds") or {}
+    rows = {
+        "resamples, members": found.get("ari"),
+        "resamples, all stars": found.get("ari_all"),
+        "model seeds, members": seeds.get("ari"),
+        "model seeds, all stars": seeds.get("ari_all"),
+    }
+    return {name: _finite(values) for name, values in rows.items() if _finite(values)}
+
+
 @dataclass(frozen=True)
-class Stability:
-    """Adjusted Rand indices against the partition shown."""
+class Null:
+    """What the search found in references that hold a single population."""
 
-    resampling: list[float]
-    seeds: list[float]
+    counts: list[int]
+    observed: int | None
+    p: float | None
+    kind: str
+
+    @property
+    def sentence(self) -> str:
+        one = sum(c <= 1 for c in self.counts)
+        text = (
+            f"In {len(self.counts)} references that hold a single population"
+            f"{f' ({self.kind})' if self.kind else ''}, the same search found one or none in "
+            f"{one}, and at most {max(self.counts)}"
+        )
+        if self.observed is not None:
+            text += f"; in the sample, at the same size, {self.observed}"
+        return f"{text} (p = {p_value(self.p)})." if self.p is not None else f"{text}."
 
 
-def stability(statistics: Mapping[str, Any]) -> Stability:
-    part = statistics.get("stability") or {}
-    seeds = series(part, "seed", "ari") or series(part, "seed", but=("seeds",))
-    resampling = series(part, "ari", but=("seed",))
-    return Stability(resampling, seeds)
-
-
-def null_counts(statistics: Mapping[str, Any]) -> list[int]:
-    """Populations found in each survey that holds a single one."""
-    part = statistics.get("null") or {}
-    for word in ("n_populations", "n_clusters", "counts", "populations", "clusters"):
-        found = series(part, word)
-        if found:
-            return [int(v) for v in found]
-        for key, value in _walk(part):
-            if word in key and isinstance(value, int) and not isinstance(value, bool):
-                return [value]
-    return []
+def null(statistics: Mapping[str, Any]) -> Null | None:
+    found = statistics.get("null") or {}
+    counts = [int(v) for v in _finite(found.get("n_reference"))]
+    if not counts:
+        return None
+    return Null(counts, found.get("n_observed"), found.get("p_number"), str(found.get("kind", "")))
 
 
 def sweep(statistics: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Rows of the settings sweep; the one chosen has ``chosen`` true."""
-    clustering = statistics.get("clustering") or {}
-    rows = [dict(row) for row in clustering.get("sweep") or [] if isinstance(row, Mapping)]
-    settings = clustering.get("settings") or {}
-    for row in rows:
-        if "chosen" not in row:
-            shared = [key for key in row if key in settings]
-            row["chosen"] = bool(shared) and all(row[key] == settings[key] for key in shared)
-    return rows
+    """Rows of the settings sweep; the one used has ``chosen`` true."""
+    rows = (statistics.get("clustering") or {}).get("sweep") or []
+    return [{"chosen": False, **row} for row in rows if isinstance(row, Mapping)]
 
 
 def history(statistics: Mapping[str, Any]) -> dict[str, list[float]]:
@@ -182,13 +163,9 @@ def history(statistics: Mapping[str, Any]) -> dict[str, list[float]]:
 
 def votes(statistics: Mapping[str, Any]) -> tuple[list[str], dict[str, dict[str, int]]]:
     """Object types by falling total, and their counts by population."""
-    found = statistics.get("votes") or {}
-    found = found.get("counts", found) if isinstance(found, Mapping) else {}
     counts = {
-        str(population): {
-            str(kind): int(n) for kind, n in row.items() if isinstance(n, (int, float))
-        }
-        for population, row in found.items()
+        str(population): {str(kind): int(n) for kind, n in row.items() if kind != UNMATCHED}
+        for population, row in (statistics.get("votes") or {}).items()
         if isinstance(row, Mapping)
     }
     total: dict[str, int] = {}
@@ -232,32 +209,26 @@ def headline(discovery: Discovery) -> list[Card]:
             Card(f"{100 * noise:.1f} %", "in no population", "stars left unassigned, shown in grey")
         )
     found = stability(statistics)
-    if found.resampling:
+    for what, title, meaning in (
+        ("resamples", "stability (ARI)", "mean over {n} resamples of the stars"),
+        ("model seeds", "across models (ARI)", "mean over {n} pairs of models of other seeds"),
+    ):
+        members, everyone = (found.get(f"{what}, {who}") for who in ("members", "all stars"))
+        shown = members or everyone
+        if shown:
+            more = f" ({np.mean(everyone):.2f} counting unassigned stars)" if everyone else ""
+            text = meaning.format(n=len(shown))
+            if len(shown) == 1:
+                text = text.removeprefix("mean over 1 ").replace("pairs", "one pair")
+            cards.append(Card(f"{np.mean(shown):.2f}", title, f"{text}{more}; 1 = same partition"))
+    reference = null(statistics)
+    if reference is not None:
+        most = max(reference.counts)
         cards.append(
             Card(
-                f"{np.mean(found.resampling):.2f}",
-                "stability (ARI)",
-                f"mean of {len(found.resampling)} resamples; 1 is the same partition every "
-                "time, 0 is chance",
-            )
-        )
-    if found.seeds:
-        cards.append(
-            Card(
-                f"{np.mean(found.seeds):.2f}",
-                "across model seeds (ARI)",
-                f"mean of {len(found.seeds)} model{'s' if len(found.seeds) > 1 else ''} "
-                "trained from another start",
-            )
-        )
-    null = null_counts(statistics)
-    if null:
-        most = max(null)
-        cards.append(
-            Card(
-                str(most) if len(null) == 1 else f"≤ {most}",
-                "found in the null test",
-                "populations in a survey that holds a single one; should be 0 or 1",
+                str(most),
+                "at most, in null tests",
+                "populations found where there is a single one; should be 0 or 1",
             )
         )
     return cards

@@ -21,7 +21,7 @@ from .facts import history, stability, sweep
 from .panels.hr import hr_views, with_near_stars
 from .panels.sky import graticule
 from .panels.spectra import FEATURES
-from .panels.sweep import sweep_columns
+from .panels.sweep import sweep_columns, sweep_lines
 from .panels.training import curve_groups
 from .stars import Stars, plain
 from .style import ACCENT, FAINT, MUTED, NOISE, colour, dash, population_label
@@ -56,6 +56,8 @@ _STYLE = {
 COLUMN, PAGE = 3.5, 7.2
 #: A corner plot with more latents than this is too small to read.
 _MAX_CORNER = 8
+#: More small maps than this do not fit a page.
+_MAX_SKIES = 15
 _DASHES = {"solid": "-", "dashed": "--", "dotted": ":", "dotdash": "-."}
 
 
@@ -139,20 +141,33 @@ def _hr(discovery: Discovery, stars: Stars) -> Figure | None:
 
 
 def _sky(discovery: Discovery, stars: Stars) -> Figure | None:
+    """One map a population over all stars in grey: on a single one they would hide each other."""
     if stars.sky is None:
         return None
-    figure = _figure(PAGE, PAGE * 0.5)
-    axes = figure.subplots()
-    for x, y in zip(*graticule(), strict=True):
-        axes.plot(x, y, color=FAINT, linewidth=0.5, zorder=0)
-    _scatter(axes, stars, *stars.sky)
-    axes.set_aspect("equal")
-    axes.axis("off")
-    for text, place in (("l = 0°", (0, -1.5)), ("+180°", (-3.02, 0)), ("−180°", (3.02, 0))):
-        ends = "center" if place[0] == 0 else "right" if place[0] < 0 else "left"
-        axes.text(place[0], place[1], text, ha=ends, va="center", fontsize=7, color=MUTED)
-    axes.text(0, 1.5, "b = +90°", ha="center", va="center", fontsize=7, color=MUTED)
-    _legend(figure, stars, loc="outside lower center", ncols=6)
+    shown = list(range(len(stars.numbers)))[:_MAX_SKIES]
+    across = min(3, max(len(shown), 1))
+    down = -(-max(len(shown), 1) // across)
+    figure = _figure(PAGE, PAGE / across * 0.56 * down + 0.2)
+    grid = figure.subplots(down, across, squeeze=False).ravel()
+    x, y = stars.sky
+    few = len(stars) < 10_000
+    for axes in grid:
+        axes.axis("off")
+    for axes, position in zip(grid, shown or [-1], strict=False):
+        for line in zip(*graticule(), strict=True):
+            axes.plot(*line, color=FAINT, linewidth=0.4, zorder=0)
+        axes.scatter(x, y, s=0.6 if few else 0.05, c=FAINT, linewidths=0, rasterized=True)
+        mask = stars.members(position)
+        size = float(np.clip(3000 / max(mask.sum(), 1), 0.6, 6))
+        axes.scatter(x[mask], y[mask], s=size, c=colour(position), linewidths=0, rasterized=True)
+        axes.set_aspect("equal")
+        number = stars.numbers[position] if position >= 0 else -1
+        axes.set_title(f"{population_label(number)}, {mask.sum():,} stars", pad=2)
+    figure.supxlabel(
+        "Galactic coordinates, Hammer projection; l = 0 at the centre, growing to the left",
+        fontsize=7,
+        color=MUTED,
+    )
     return figure
 
 
@@ -202,18 +217,17 @@ def _spectra(discovery: Discovery, stars: Stars) -> Figure | None:
 def _stability(discovery: Discovery, stars: Stars) -> Figure | None:
     found = stability(discovery.statistics)
     table = discovery.populations
-    whole = [(n, v) for n, v in (("resamples", found.resampling), ("seeds", found.seeds)) if v]
     each = "jaccard" in table.colnames and bool(stars.numbers)
-    if not whole and not each:
+    if not found and not each:
         return None
     figure = _figure(PAGE, 2.6)
     left, right = figure.subplots(1, 2)
-    for y, (_, values) in enumerate(whole):
-        offset = [(i * 0.618034) % 1 * 0.4 - 0.2 for i in range(len(values))]
-        left.plot(values, y + np.array(offset), "o", markersize=3, color=colour(0), alpha=0.6)
-        left.plot([np.mean(values)] * 2, [y - 0.3, y + 0.3], color="k")
-    left.set_yticks(range(len(whole)), [name for name, _ in whole])
-    left.set(xlabel="adjusted Rand index", ylim=(-0.6, max(len(whole), 1) - 0.4))
+    for i, values in enumerate(found.values()):
+        offset = [(j * 0.618034) % 1 * 0.4 - 0.2 for j in range(len(values))]
+        left.plot(values, -i + np.array(offset), "o", markersize=3, color=colour(0), alpha=0.6)
+        left.plot([np.mean(values)] * 2, [-i - 0.3, -i + 0.3], color="k")
+    left.set_yticks([-i for i in range(len(found))], list(found))
+    left.set(xlabel="adjusted Rand index", ylim=(0.4 - max(len(found), 1), 0.6))
     left.set_xlim(right=1.02)
     if each:
         row = {int(n): i for i, n in enumerate(table["population"])}
@@ -226,35 +240,33 @@ def _stability(discovery: Discovery, stars: Stars) -> Figure | None:
         right.set_yticks([-i for i in range(len(at))], [population_label(n) for n in stars.numbers])
         for x in (0.5, 0.75):
             right.axvline(x, color=MUTED, linewidth=0.6, linestyle="--")
-    right.set(xlabel="Jaccard over resamples (dot: mean, whisker: worst)", xlim=(0, 1.02))
+    right.set(xlabel="Jaccard over resamples (dot: mean, line: to lowest tenth)", xlim=(0, 1.02))
     return figure
 
 
 def _sweep(discovery: Discovery, stars: Stars) -> Figure | None:
     rows = sweep(discovery.statistics)
-    if not rows:
-        return None
-    x, group, results = sweep_columns(rows)
-    results = results[:3]
+    x, lines, results = sweep_columns(rows) if rows else ("", [], [])
     if not x or not results:
         return None
-    figure = _figure(PAGE, 2.4)
-    for axes, key in zip(np.atleast_1d(figure.subplots(1, len(results))), results, strict=True):
-        groups = sorted({r.get(group) for r in rows}, key=lambda v: (v is None, v))
-        for i, value in enumerate(groups):
-            part = sorted((r for r in rows if r.get(group) == value), key=lambda r: r[x])
-            y = [np.nan if r.get(key) is None else r[key] for r in part]
-            label = f"{group} {value}" if group else None
-            axes.plot([r[x] for r in part], y, "o-", markersize=3, color=colour(i), label=label)
+    figure = _figure(PAGE, 2.2)
+    sizes = sorted({row[x] for row in rows})
+    for axes, key in zip(figure.subplots(1, len(results), squeeze=False)[0], results, strict=True):
+        for i, (name, part) in enumerate(sweep_lines(rows, x, lines).items()):
+            y = [row[key] for row in part]
+            ink = colour(i)
+            axes.plot([row[x] for row in part], y, "o-", markersize=3, color=ink, label=name)
         for row in rows:
-            if row["chosen"] and row.get(key) is not None:
+            if row["chosen"]:
                 axes.plot(row[x], row[key], "o", markersize=9, mfc="none", mec=ACCENT, mew=1.3)
-        sizes = [r[x] for r in rows]
-        if min(sizes) > 0 and max(sizes) > 8 * min(sizes):
+        if sizes[0] > 0 and sizes[-1] > 4 * sizes[0]:
             axes.set_xscale("log")
+        axes.set_xticks(sizes, [f"{size:g}" for size in sizes], rotation=45)
+        axes.set_xticks([], minor=True)
         axes.set(xlabel=x, ylabel=key)
-        if group and axes.get_subplotspec().is_first_col():
-            axes.legend()
+    if lines:
+        handles, labels = axes.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=4)
     return figure
 
 
@@ -273,7 +285,7 @@ def _training(discovery: Discovery, stars: Stars) -> Figure | None:
     finite = values[np.isfinite(values)]
     low, high = finite.min(), np.percentile(finite, 95)
     pad = (high - low) or 1.0
-    axes.set(xlabel=step or "step", ylabel=quantity, ylim=(low - 0.06 * pad, high + 0.12 * pad))
+    axes.set(xlabel=step or "epoch", ylabel=quantity, ylim=(low - 0.06 * pad, high + 0.12 * pad))
     if len(curves) > 1:
         axes.legend()
     return figure

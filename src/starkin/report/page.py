@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..latent.discovery import Discovery
 from ..spectra.flags import Flag
-from .facts import flatten, headline, number
+from .facts import flatten, headline, null, number
 from .panels.histogram import histogram_panel
 from .panels.hr import hr_panel, hr_views, with_near_stars
 from .panels.latent import latent_panel
@@ -23,8 +23,8 @@ from .panels.populations import population_table, vote_table
 from .panels.scene import Panel, Scene
 from .panels.sky import sky_panel
 from .panels.spectra import ratio_panel, spectra_panel, star_spectra
-from .panels.stability import jaccard_panel, null_sentence, stability_panel
-from .panels.sweep import sweep_panels
+from .panels.stability import jaccard_panel, null_panel, stability_panel
+from .panels.sweep import sweep_panels, sweep_table
 from .panels.training import training_panels
 from .stars import Stars, input_name
 from .style import NOISE, colour, population_label
@@ -140,7 +140,13 @@ def render_page(discovery: Discovery) -> str:
         histogram_panel(scene),
     ]
     sweep, training = sweep_panels(scene), training_panels(scene)
-    still = [stability_panel(scene), jaccard_panel(scene), *sweep, *training]
+    still = [
+        stability_panel(scene),
+        jaccard_panel(scene),
+        null_panel(scene),
+        *sweep,
+        *training,
+    ]
     panels = {panel.name: panel for panel in (*linked, *still)}
 
     document = Document()
@@ -151,21 +157,24 @@ def render_page(discovery: Discovery) -> str:
         "mapper": scene.mapper,
         "cube": spectra,
     }
-    for panel in panels.values():
-        if panel.figure is not None:
-            panel.figure.name = panel.name
-            document.add_root(panel.figure)
-        if panel.models:
-            models[panel.name] = panel.models
-        if "hover" in panel.models:
-            panel.models["hover"].callback = CustomJS(code="window.starkin.hover(cb_data)")
-    document.js_on_event(
-        DocumentReady, CustomJS(args={"models": models}, code="window.starkin.start(models)")
-    )
+    # Frozen, or Bokeh would walk through every model again after each step.
+    with document.models.freeze():
+        for panel in panels.values():
+            if panel.figure is not None:
+                panel.figure.name = panel.name
+                document.add_root(panel.figure)
+            if panel.models:
+                models[panel.name] = panel.models
+            if "hover" in panel.models:
+                panel.models["hover"].callback = CustomJS(code="window.starkin.hover(cb_data)")
+        document.js_on_event(
+            DocumentReady, CustomJS(args={"models": models}, code="window.starkin.start(models)")
+        )
 
     environment = _environment()
-    clustering = discovery.statistics.get("clustering") or {}
-    model = discovery.statistics.get("model") or {}
+    statistics = discovery.statistics
+    clustering = statistics.get("clustering") or {}
+    model = statistics.get("model") or {}
     name = input_name(discovery)
     variables = {
         "name": name,
@@ -179,9 +188,10 @@ def render_page(discovery: Discovery) -> str:
         "table": population_table(discovery, medians=False),
         "medians": population_table(discovery, medians=True),
         "votes": vote_table(discovery),
-        "null": null_sentence(scene),
+        "null": null(statistics),
+        "sweep_table": sweep_table(scene),
         "tests": flatten(
-            {k: discovery.statistics[k] for k in ("stability", "null") if k in discovery.statistics}
+            {k: statistics[k] for k in ("stability", "null", "distinctness") if statistics.get(k)}
         ),
         "clustering": flatten({k: v for k, v in clustering.items() if k != "sweep"}),
         "model": flatten({k: v for k, v in model.items() if k != "history"}),
@@ -206,14 +216,10 @@ def render_page(discovery: Discovery) -> str:
 
 def _provenance(run: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
     """The run's record as titled groups, the single values first."""
-    single = {k: v for k, v in run.items() if not isinstance(v, (dict, list))}
-    groups = [("Run", flatten(single))] if single else []
-    return groups + [
-        (
-            key.replace("_", " ").capitalize(),
-            flatten(value if isinstance(value, dict) else run_list),
-        )
-        for key, value in run.items()
-        if isinstance(value, (dict, list))
-        for run_list in ({key: value},)
-    ]
+    nested = {k: v for k, v in run.items() if isinstance(v, (dict, list))}
+    single = flatten({k: v for k, v in run.items() if k not in nested})
+    groups = [("Run", single)] if single else []
+    for key, value in nested.items():
+        rows = flatten(value if isinstance(value, dict) else {key: value})
+        groups.append((key.replace("_", " ").capitalize(), rows))
+    return groups

@@ -328,15 +328,12 @@ def _labels(
 
 
 def input_name(discovery: Discovery) -> str:
-    """The sample's name for titles: the run's own, else the first input's file name."""
-    run = discovery.run
-    for key in ("name", "sample", "title"):
-        if isinstance(run.get(key), str) and run[key]:
-            return str(run[key])
-    inputs = run.get("inputs", run.get("input"))
-    if isinstance(inputs, dict):
-        inputs = list(inputs) if "path" not in inputs else inputs["path"]
-    if isinstance(inputs, list) and inputs:
-        first = inputs[0]
-        inputs = first.get("path", first.get("name")) if isinstance(first, dict) else first
-    return Path(str(inputs)).name if inputs else "sample"
+    """The sample's name for titles: the first input file's, and how many more there are."""
+    inputs = discovery.run.get("inputs")
+    files: list[str] = []
+    for entry in inputs if isinstance(inputs, list) else []:
+        files += entry.get("files") or [] if isinstance(entry, dict) else [entry]
+    if not files:
+        return "this sample"
+    more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+    return f"{Path(str(files[0])).name}{more}"

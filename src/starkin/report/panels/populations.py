@@ -62,7 +62,7 @@ _COLUMNS = {
         "Mean overlap with the best match over resamples: below 0.5 the group dissolves, "
         "from 0.75 it is stable",
     ),
-    "jaccard_low": ("Stability", "worst", "The lowest Jaccard overlap over resamples"),
+    "jaccard_low": ("Stability", "lowest tenth", "A tenth of the resamples overlap less than this"),
 }
 _TESTS = {
     "spectroscopic": "Spectra against random groups of equal size",
@@ -77,7 +77,12 @@ _VOTES = {
         "entropy [bit]",
         "0: all matched members agree; larger: types are mixed",
     ),
-    "simbad_p": ("p", "Chance that a random group of equal size agrees as well"),
+    "simbad_p": ("p", "Chance that a random group of as many matched stars has as many votes"),
+    "simbad_excess": (
+        "stands out",
+        "The type whose share exceeds the sample's most; common types win votes everywhere",
+    ),
+    "simbad_excess_p": ("p", "Chance of such an excess, allowing for the types compared"),
 }
 
 
@@ -91,7 +96,7 @@ def _finite(value: Any) -> float:
 def _cell(name: str, value: Any, row: Any) -> Cell:
     if value is np.ma.masked:
         return Cell("–", float("nan"))
-    if name.endswith("_p_adjusted") or name == "simbad_p":
+    if name.endswith("_p_adjusted") or name in ("simbad_p", "simbad_excess_p"):
         raw = name.removesuffix("_adjusted")
         title = f"unadjusted p = {p_value(row[raw])}" if raw in row.colnames else ""
         value = _finite(value)

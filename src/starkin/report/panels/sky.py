@@ -44,19 +44,20 @@ def sky_panel(scene: Scene) -> Panel:
     plot.outline_line_color = None
     xs, ys = graticule()
     plot.multi_line(xs, ys, line_color=FAINT, line_width=1, level="underlay")
-    for longitude in (120, 60, 0, 300, 240):
-        x, y = hammer(np.array([longitude]), np.array([0.0]))
-        _mark(plot, x[0], y[0], f"{longitude}°", y_offset=3, baseline="top")
-    for b in (-60, -30, 30, 60):
-        x, y = hammer(np.array([179.999]), np.array([float(b)]))
-        sign = "+" if b > 0 else "−"
-        _mark(plot, x[0], y[0], f"{sign}{abs(b)}°", align="right", x_offset=-5)
+    look = {
+        "text_color": MUTED,
+        "text_font_size": "10px",
+        "level": "overlay",
+        "background_fill_color": "white",
+        "background_fill_alpha": 0.75,
+        "padding": 1,
+    }
+    longitude = np.array([120, 60, 0, 300, 240])
+    x, y = hammer(longitude, np.zeros(longitude.size))
+    names = [f"{v}°" for v in longitude]
+    plot.text(x, y, names, text_align="center", text_baseline="top", y_offset=3, **look)
+    latitude = np.array([-60, -30, 30, 60])
+    x, y = hammer(np.full(latitude.size, 179.999), latitude)
+    names = [f"{'+' if v > 0 else '−'}{abs(v)}°" for v in latitude]
+    plot.text(x, y, names, text_align="right", text_baseline="middle", x_offset=-5, **look)
     return panel
-
-
-def _mark(plot, x, y, text, *, align="center", baseline="middle", x_offset=0, y_offset=0) -> None:
-    plot.text(
-        [x], [y], [text], text_color=MUTED, text_font_size="10px", text_align=align,
-        text_baseline=baseline, x_offset=x_offset, y_offset=y_offset, level="overlay",
-        background_fill_color="white", background_fill_alpha=0.75, padding=1,
-    )  # fmt: skip

@@ -95,16 +95,16 @@ def star_spectra(scene: Scene) -> tuple[ColumnDataSource, dict[str, Any]]:
 
 
 def _features(plot: figure, wavelength: np.ndarray, top: float) -> None:
-    for nm, name in FEATURES:
-        if wavelength.min() < nm < wavelength.max():
-            plot.add_layout(
-                Span(location=nm, dimension="height", line_color=FAINT, line_dash="dotted")
-            )
-            plot.text(
-                [nm], [top], [name], text_font_size="10px", text_color=MUTED,
-                text_align="center", text_baseline="top", y_offset=2,
-                background_fill_color="white", background_fill_alpha=0.8,
-            )  # fmt: skip
+    shown = [(nm, name) for nm, name in FEATURES if wavelength.min() < nm < wavelength.max()]
+    if not shown:
+        return
+    at, names = zip(*shown, strict=True)
+    plot.vspan(x=list(at), line_color=FAINT, line_dash="dotted", level="underlay")
+    plot.text(
+        list(at), [top] * len(at), list(names), text_font_size="10px", text_color=MUTED,
+        text_align="center", text_baseline="top", y_offset=2,
+        background_fill_color="white", background_fill_alpha=0.8,
+    )  # fmt: skip
 
 
 def _lines(plot: figure, x, y, low, high, rows: dict[int, int]) -> list[dict[str, Any]]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-from bokeh.models import ColumnDataSource, HoverTool, Range1d
+from bokeh.models import ColumnDataSource, HoverTool, Range1d, Span
 
 from ..facts import history
-from ..style import MUTED, colour
+from ..style import FAINT, MUTED, colour
 from .scene import Panel, Scene, plain_figure
 
 __all__ = ["curve_groups", "training_panels"]
 
-_STEPS = ("epoch", "step", "iteration")
+_STEPS = ("epoch", "step")
 _MAX_PANELS = 3
+_IN_NATS = ("loss", "reconstruction", "kl")
 
 
 def curve_groups(columns: dict[str, list[float]]) -> tuple[str, dict[str, dict[str, list[float]]]]:
@@ -20,7 +21,7 @@ def curve_groups(columns: dict[str, list[float]]) -> tuple[str, dict[str, dict[s
     step = next((name for name in _STEPS if name in columns), "")
     groups: dict[str, dict[str, list[float]]] = {}
     for name, values in columns.items():
-        if name == step:
+        if name in (step, "seconds"):
             continue
         words = name.replace(".", "_").split("_")
         kept = [w for w in words if w not in ("train", "training", "validation", "valid", "val")]
@@ -34,12 +35,16 @@ def curve_groups(columns: dict[str, list[float]]) -> tuple[str, dict[str, dict[s
 def training_panels(scene: Scene) -> list[Panel]:
     columns = history(scene.discovery.statistics)
     step, groups = curve_groups(columns)
+    found = (scene.discovery.statistics.get("model") or {}).get("history")
+    best = found.get("best_epoch") if isinstance(found, dict) else None
     if not groups:
         return [Panel("training", note="No training history was kept with the model.")]
     panels: list[Panel] = []
     for quantity, curves in list(groups.items())[:_MAX_PANELS]:
-        label = quantity + (" [nat per star]" if quantity in ("loss", "nll", "kl") else "")
-        plot = plain_figure(step or "step", label)
+        label = quantity + (
+            " [nat per star]" if quantity in ("loss", "reconstruction", "kl") else ""
+        )
+        plot = plain_figure(step or "epoch", label)
         for i, (name, values) in enumerate(curves.items()):
             x = columns[step] if step else list(range(1, len(values) + 1))
             source = ColumnDataSource({"x": x, "y": values})
@@ -50,6 +55,8 @@ def training_panels(scene: Scene) -> list[Panel]:
             tips = [("step", "@x"), (name, "@y{0.0000}")]
             plot.add_tools(HoverTool(renderers=[line], tooltips=tips, mode="vline"))
         plot.y_range = _settled(curves)
+        if best is not None and not step and 0 <= best < len(values):
+            plot.add_layout(Span(location=best + 1, dimension="height", line_color=FAINT))
         plot.legend.visible = len(curves) > 1
         plot.legend.label_text_font_size = "11px"
         plot.legend.label_text_color = MUTED

@@ -61,7 +61,7 @@
 
   function showSelection() {
     const { selection } = page.models.histogram;
-    if (page.selected.length) {
+    if (page.selected.length && !page.isOnePopulation()) {
       const count = new Float64Array(edges.length - 1);
       for (const i of page.selected) if (bin[i] >= 0) count[bin[i]]++;
       steps(selection, shares(count));
@@ -97,6 +97,6 @@
     bins();
     draw();
     page.on("selection", showSelection);
-    page.on("active", scale);
+    page.on("active", showSelection);
   });
 })();

@@ -26,6 +26,9 @@
     page.select(indices, next);
   };
 
+  // Then its own lines say all, and one for the selection would hide them.
+  page.isOnePopulation = () => page.active.size === 1 && !page.active.has(-1);
+
   function changed() {
     page.timed("selection", () => {
       page.selected = page.models.source.selected.indices;

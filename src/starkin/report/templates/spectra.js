@@ -19,7 +19,8 @@
       base[r] = scale.low[0] + scale.low[1] * low[r];
       step[r] = (scale.high[0] + scale.high[1] * high[r] - base[r]) / 255;
     }
-    everything = flux;
+    // A plain view: the subclass that Bokeh hands out forgets the offset in `subarray`.
+    everything = new Uint8Array(flux.buffer, flux.byteOffset, flux.length);
   }
 
   function spectrum(r) {
@@ -44,7 +45,7 @@
   function showSelection() {
     const { spectra, ratio } = page.models;
     const rows = page.selected.map((i) => row[i]).filter((r) => r >= 0);
-    if (!rows.length) {
+    if (!rows.length || page.isOnePopulation()) {
       line(spectra.selection);
       line(ratio.selection);
       return;
@@ -85,7 +86,10 @@
     unpack();
     emphasise();
     page.on("selection", showSelection);
-    page.on("active", emphasise);
+    page.on("active", () => {
+      emphasise();
+      showSelection();
+    });
     page.on("star", (star) => showStar(star < 0 ? page.pinned : star));
   });
 })();
