@@ -15,6 +15,7 @@ from torch import Tensor
 
 from starkin.io.latents import Latents
 from starkin.models import ScatterVAE, ScatterVAEConfig, SpectrumModel, training
+from starkin.models.scatter_training import elbo_loss
 from starkin.spectra import SpectrumSet, StarkinError, XPGrid
 from starkin.spectra.flags import Flag
 
@@ -44,7 +45,7 @@ def _scatter_parameters(model: SpectrumModel, spectra: SpectrumSet) -> Iterator[
     assert isinstance(model, ScatterVAE)
     assert model.preprocessing is not None
     network = deepcopy(model.network).train()  # BatchNorm remembers what passes through it
-    loss = model.loss(network, spectra.grid)
+    loss = elbo_loss(network, model.config, spectra.grid)
     loss(
         model.preprocessing(spectra).tensors, torch.Generator().manual_seed(0), 1.0
     ).total.backward()

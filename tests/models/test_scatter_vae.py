@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from starkin.models import Preprocessing, ScatterVAE, ScatterVAEConfig, import_checkpoint
-from starkin.models.scatter_vae import _hide_a_band
+from starkin.models.scatter_training import add_noise, hide_a_band
 from starkin.spectra import SpectrumSet, StarkinError, XPGrid
 from starkin.spectra.flags import Flag
 from starkin.spectra.photometry import normalise
@@ -155,13 +155,13 @@ def test_standardisation_is_learnt_on_the_training_part_alone(spectra: SpectrumS
 def test_hidden_bands() -> None:
     grid, used = XPGrid(), torch.ones(20_000, 110, dtype=torch.bool)
     used[0, :55] = False
-    hidden = _hide_a_band(used, grid, 0.4, torch.Generator().manual_seed(0))
+    hidden = hide_a_band(used, grid, 0.4, torch.Generator().manual_seed(0))
     bp, rp = ~hidden[1:, :55].any(1), ~hidden[1:, 55:].any(1)
     assert bp.float().mean().item() == pytest.approx(0.2, abs=0.01)
     assert rp.float().mean().item() == pytest.approx(0.2, abs=0.01)
     assert not (bp & rp).any()
     for seed in range(20):  # the star that has RP alone never loses it
-        again = _hide_a_band(used[:1], grid, 0.9, torch.Generator().manual_seed(seed))
+        again = hide_a_band(used[:1], grid, 0.9, torch.Generator().manual_seed(seed))
         assert torch.equal(again, used[:1])
 
 
@@ -187,3 +187,15 @@ def test_wrong_latents_are_refused(spectra: SpectrumSet) -> None:
     model = ScatterVAE(ScatterVAEConfig(epochs=1), threads=1).fit(spectra)
     with pytest.raises(StarkinError, match="6 latent dimensions"):
         model.decode(np.zeros((3, 5)))
+
+
+def test_added_noise_keeps_errors_honest() -> None:
+    """Values leave the truth by exactly as much as the new errors say, for half the stars."""
+    sigma = torch.full((40_000, 5), 0.1)
+    x, errors = add_noise(sigma * 0, sigma, 3.0, torch.Generator().manual_seed(0))
+    touched = errors[:, 0] > sigma[:, 0]
+    assert touched.float().mean().item() == pytest.approx(0.5, abs=0.01)
+    assert errors.max().item() == pytest.approx(0.1 * 10**0.5, rel=1e-3)
+    expected = (errors**2 - sigma**2).mean()
+    assert (x**2).mean().item() == pytest.approx(expected.item(), rel=0.03)
+    assert x[~touched].abs().max().item() < 1e-3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -69,17 +70,23 @@ class Prepared:
     mask: np.ndarray
     standardiser: Standardiser
 
+    @cached_property
+    def _constants(self) -> tuple[Tensor, Tensor]:
+        scale = self.standardiser.scale
+        minus_centre = torch.from_numpy(-self.standardiser.mean / scale).float()
+        return minus_centre, torch.from_numpy(1 / scale).float()
+
     def tensors(self, rows: slice) -> tuple[Tensor, Tensor, Tensor | None]:
         """x, σ, and what is used (None where nothing is masked) of some stars."""
-        centre = torch.from_numpy(self.standardiser.mean / self.standardiser.scale).float()
-        inverse = torch.from_numpy(1 / self.standardiser.scale).float()
+        minus_centre, inverse = self._constants
         x = _single(self.spectra.values[rows]) * inverse
         sigma = _single(self.spectra.errors[rows]) * inverse
-        if self.flux is not None:
+        if self.flux is None:
+            x += minus_centre
+        else:
             per_flux = torch.from_numpy(1 / self.flux[rows]).float()[:, None]
-            x *= per_flux
+            torch.addcmul(minus_centre, x, per_flux, out=x)
             sigma *= per_flux
-        x -= centre
         mask = self.mask[rows]
         if not mask.any():
             return x, sigma, None

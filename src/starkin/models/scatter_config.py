@@ -30,20 +30,22 @@ RECIPES: dict[str, dict[str, Any]] = {
         "clip": 0.0,
         "kl_warm_up": 0.0,
         "band_dropout": 0.0,
+        "added_noise": 0.0,
     },
     "starkin": {
         "encoder": (96, 64),
         "decoder": (64, 128),
         "scatter": (32, 64),
-        "epochs": 80,
-        "batch_size": 512,
-        "learning_rate": 3e-3,
+        "epochs": 60,
+        "batch_size": 256,
+        "learning_rate": 1e-2,
         "weight_decay": 0.01,
         "schedule": "one-cycle",
         "patience": 20,
         "clip": 100.0,
         "kl_warm_up": 0.0,
         "band_dropout": 0.02,
+        "added_noise": 2.0,
     },
 }
 
@@ -79,6 +81,9 @@ class ScatterVAEConfig:
     band_dropout : float
         Share of XP training spectra of which one band is hidden (from the encoder
         and the loss alike), so that stars that lack a band are encoded well.
+    added_noise : float
+        Half of the training spectra get further noise, of a random size up to so many
+        times their errors, and errors to match: more faint stars than there are.
     validation_fraction : float
         Part of the training set held out when no validation set is given.
     n_noise : int
@@ -104,6 +109,7 @@ class ScatterVAEConfig:
     clip: float = None  # type: ignore[assignment]
     kl_warm_up: float = None  # type: ignore[assignment]
     band_dropout: float = None  # type: ignore[assignment]
+    added_noise: float = None  # type: ignore[assignment]
     validation_fraction: float = 0.1
     n_noise: int = 8
     scatter_floor: float = 1e-4
@@ -138,6 +144,7 @@ class ScatterVAEConfig:
         self._within("clip", 0.0, 1e12)
         self._within("kl_warm_up", 0.0, 1.0)
         self._within("band_dropout", 0.0, 0.9)
+        self._within("added_noise", 0.0, 100.0)
         self._within("validation_fraction", 0.001, 0.9)
         self._within("scatter_floor", 1e-8, 1.0)
 

@@ -18,23 +18,23 @@ from torch import Tensor
 from .. import __version__
 from ..io.latents import Latents
 from ..nets import (
-    Elbo,
+    Chunk,
     FastEncoder,
     GaussianPosterior,
     ScatterNetwork,
-    StarkinScatterNetwork,
-    elbo,
 )
 from ..spectra import Grid, SpectrumSet, StarkinError, XPGrid, columns
 from ..spectra.flags import Flag
 from . import directory as model_directory
 from . import scoring, training
 from .base import Decoded, Progress, SpectrumModel
-from .factors import fit_factors
-from .preprocessing import Prepared, Preprocessing, Standardised
+from .preprocessing import Prepared, Preprocessing
 from .scatter_config import ScatterVAEConfig
+from .scatter_training import elbo_loss, starting_network
 
 __all__ = ["ScatterVAE"]
+
+_DEVICE_CHUNK = 65_536  # stars sent to an accelerator at once
 
 
 class ScatterVAE(SpectrumModel):
@@ -118,12 +118,12 @@ class ScatterVAE(SpectrumModel):
             "validation": validation.fingerprint,
         }
         with training.explicit_threads(self.threads):
-            network = self._start(data, seed)
+            network = starting_network(self.config, data, seed)
             history = training.train(
                 network,
                 data.tensors,
                 held_out.tensors,
-                self.loss(network, train.grid),
+                elbo_loss(network, self.config, train.grid),
                 self.config.training(),
                 seed=seed,
                 device=self.device,
@@ -133,7 +133,7 @@ class ScatterVAE(SpectrumModel):
                 progress=progress,
             )
             calibration = scoring.calibrate(network, data, self.device)
-            metrics = self._metrics(network, held_out, seed)
+            metrics = scoring.held_out_metrics(network, held_out, self.device)
         card = {
             "starkin": __version__,
             "torch": torch.__version__,
@@ -160,58 +160,6 @@ class ScatterVAE(SpectrumModel):
         order = np.random.default_rng(seed).permutation(len(spectra))
         n_validation = max(1, round(self.config.validation_fraction * len(spectra)))
         return spectra[np.sort(order[n_validation:])], spectra[np.sort(order[:n_validation])]
-
-    def _start(self, data: Standardised, seed: int) -> ScatterNetwork:
-        network = self.config.network(data.x.shape[1], seed)
-        if isinstance(network, StarkinScatterNetwork):
-            x, sigma, used = (t.numpy() for t in data.tensors)
-            start = fit_factors(x, sigma, used, self.config.n_latent)
-            network.start_from_factors(
-                *(
-                    torch.from_numpy(array.astype(np.float32))
-                    for array in (start.mean, start.loadings, start.unique, start.noise)
-                )
-            )
-        return network
-
-    def loss(
-        self, network: ScatterNetwork, grid: Grid
-    ) -> Callable[[training.Batch, torch.Generator, float], Elbo]:
-        config = self.config
-
-        def loss(batch: training.Batch, generator: torch.Generator, done: float) -> Elbo:
-            x, sigma, used = batch
-            if network.training and config.band_dropout and isinstance(grid, XPGrid):
-                used = _hide_a_band(used, grid, config.band_dropout, generator)
-            posterior = network.posterior(x, sigma, used)
-            noise = torch.randn(posterior.mean.shape, generator=generator, device=generator.device)
-            mean, scatter_variance = network.decode(posterior.sample(noise))
-            warm = min(1.0, done / config.kl_warm_up) if config.kl_warm_up else 1.0
-            return elbo(
-                x,
-                mean,
-                scatter_variance + sigma**2,
-                used,
-                posterior,
-                normalisation=config.loss_normalisation,
-                kl_weight=warm,
-            )
-
-        return loss
-
-    def _metrics(
-        self, network: ScatterNetwork, held_out: Standardised, seed: int
-    ) -> dict[str, Any]:
-        activity = scoring.latent_activity(network, held_out, self.device)
-        return {
-            "active_units": int(activity.active.sum()),
-            "latent_variance": [float(v) for v in activity.variance],
-            "latent_sensitivity": [float(s) for s in activity.sensitivity],
-            "latent_kl": [float(k) for k in activity.kl],
-            "log_likelihood": float(
-                scoring.log_evidence(network, held_out, self.device).double().mean()
-            ),
-        }
 
     def adopt(
         self,
@@ -255,8 +203,7 @@ class ScatterVAE(SpectrumModel):
             posterior = GaussianPosterior.from_parameters(parameters, d)
             mean[rows], covariance[rows] = posterior.mean, posterior.covariance()
 
-        threads = self.threads or torch.get_num_threads()
-        FastEncoder(self._encoder_arrays, threads=threads).run(n, prepared.tensors, keep)
+        self._run_encoder(n, prepared.tensors, keep)
         flags = self._flags(prepared, mean.numpy())
         lost = torch.from_numpy((flags & Flag.NOT_ENCODED) != 0)
         mean[lost], covariance[lost] = torch.nan, torch.nan
@@ -269,6 +216,18 @@ class ScatterVAE(SpectrumModel):
             columns=prepared.spectra.labels,
             meta=dict(spectra.meta),
         )
+
+    @torch.no_grad()
+    def _run_encoder(
+        self, n: int, source: Callable[[slice], Chunk], keep: Callable[[slice, Tensor], None]
+    ) -> None:
+        if torch.device(self.device).type == "cpu":
+            threads = self.threads or torch.get_num_threads()
+            FastEncoder(self._encoder_arrays, threads=threads).run(n, source, keep)
+            return
+        for start in range(0, n, _DEVICE_CHUNK):
+            rows = slice(start, min(start + _DEVICE_CHUNK, n))
+            keep(rows, self.encode_standardised(*source(rows)).parameters().cpu())
 
     @torch.no_grad()
     def encode_standardised(
@@ -432,15 +391,3 @@ class ScatterVAE(SpectrumModel):
     @property
     def card(self) -> dict[str, Any]:
         return dict(self._card)
-
-
-def _hide_a_band(
-    used: Tensor, grid: XPGrid, probability: float, generator: torch.Generator
-) -> Tensor:
-    """Mask one band, BP as often as RP, of a share of the stars that have both."""
-    draw = torch.rand((len(used), 1), generator=generator, device=generator.device)
-    is_bp = torch.zeros(grid.n_pixels, dtype=torch.bool, device=used.device)
-    is_bp[grid.band("bp")] = True
-    hide = torch.where(draw < probability / 2, is_bp, (draw < probability) & ~is_bp)
-    hidden = used & ~hide
-    return torch.where(hidden.any(dim=1, keepdim=True), hidden, used)

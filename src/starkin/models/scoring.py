@@ -26,6 +26,7 @@ __all__ = [
     "LatentActivity",
     "Scores",
     "calibrate",
+    "held_out_metrics",
     "latent_activity",
     "log_evidence",
     "score",
@@ -87,6 +88,20 @@ def latent_activity(
             sensitivity[i] += float(change.double().sum()) / len(data)
     variance = mean.double().var(0, correction=0)
     return LatentActivity(variance.cpu().numpy(), sensitivity.numpy(), kl.cpu().numpy())
+
+
+def held_out_metrics(
+    network: ScatterNetwork, data: Standardised, device: str = "cpu"
+) -> dict[str, float | int | list[float]]:
+    """What a model card says of the validation set."""
+    activity = latent_activity(network, data, device)
+    return {
+        "active_units": int(activity.active.sum()),
+        "latent_variance": activity.variance.tolist(),
+        "latent_sensitivity": activity.sensitivity.tolist(),
+        "latent_kl": activity.kl.tolist(),
+        "log_likelihood": float(log_evidence(network, data, device).double().mean()),
+    }
 
 
 @torch.no_grad()

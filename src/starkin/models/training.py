@@ -56,6 +56,7 @@ class TrainingSettings:
     ----------
     epochs : int
     batch_size : int
+        At most; an epoch is cut into equal batches.
     learning_rate : float
         Largest learning rate of the schedule.
     weight_decay : float
@@ -191,10 +192,10 @@ def train(
     network.to(device)
     data = tuple(t.to(device) for t in data)
     validation = tuple(t.to(device) for t in validation)
-    batch_size = min(settings.batch_size, n)
-    # A last batch of a few stars would give one step of far noisier gradient (and
-    # BatchNorm fails on a single one), so the remainder of an epoch is left out.
-    steps_per_epoch = n // batch_size
+    # Batches of equal size, to a star, and no remainder: a last batch of a few stars would
+    # give one step of far noisier gradient, and BatchNorm fails on a single one.
+    steps_per_epoch = math.ceil(n / settings.batch_size)
+    bounds = [n * k // steps_per_epoch for k in range(steps_per_epoch + 1)]
     optimiser = _adamw(network, settings)
     generator = torch.Generator(device).manual_seed(seed)
     state, best = _State(), _copy(network)
@@ -210,7 +211,7 @@ def train(
         order = _order(n, seed, state.epoch).to(device)
         network.train()
         for k in range(state.batch, steps_per_epoch):
-            rows = order[k * batch_size : (k + 1) * batch_size]
+            rows = order[bounds[k] : bounds[k + 1]]
             step = state.epoch * steps_per_epoch + k
             for group in optimiser.param_groups:
                 group["lr"] = settings.rate(step, steps_per_epoch)

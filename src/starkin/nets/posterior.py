@@ -39,6 +39,11 @@ class GaussianPosterior:
         lower = parameters[:, 2 * d :] if parameters.shape[1] > 2 * d else None
         return cls(parameters[:, :d], parameters[:, d : 2 * d], lower)
 
+    def parameters(self) -> Tensor:
+        """The inverse of :meth:`from_parameters`."""
+        parts = [self.mean, self.log_scale] + ([] if self.lower is None else [self.lower])
+        return torch.cat(parts, dim=1)
+
     @property
     def n_latent(self) -> int:
         return int(self.mean.shape[1])
@@ -62,15 +67,16 @@ class GaussianPosterior:
         # Σ_k of outer products of L's columns with the stars as the last, contiguous
         # axis: a batched product of so small matrices takes twice as long.
         d, n = self.n_latent, len(self.mean)
-        row, column = torch.tril_indices(d, d, offset=-1, device=self.mean.device)
-        scale = self.mean.new_zeros((d, d, n))
-        scale[row, column] = self.lower.T
-        scale.view(d * d, n)[:: d + 1] = 1.0
-        scale *= torch.exp(self.log_scale).T[:, None]
-        total = torch.zeros_like(scale)
+        diagonal, lower = torch.exp(self.log_scale.T), self.lower.T
+        scale = self.mean.new_empty((d, d, n))
+        for i in range(d):
+            row = lower[i * (i - 1) // 2 : i * (i + 1) // 2]
+            torch.mul(row, diagonal[i], out=scale[i, :i])
+            scale[i, i] = diagonal[i]
+        total = self.mean.new_zeros((d, d, n))
         for k in range(d):
             total[k:, k:].addcmul_(scale[k:, k, None], scale[None, k:, k])
-        return total.permute(2, 0, 1).contiguous()
+        return total.permute(2, 0, 1)
 
     def variance(self) -> Tensor:
         """Diagonal of the covariance, shape (n_stars, n_latent)."""
