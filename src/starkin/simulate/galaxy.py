@@ -44,7 +44,7 @@ R_SUN_KPC = 8.2
 # G-band extinction over A_V of a solar-type star with A_V ≈ 1 (Fitzpatrick 2019, R_V = 3.1).
 # Only the sampling uses it: the spectra are extinguished wavelength by wavelength.
 G_OVER_V = 0.83
-_N_POINTS = 1 << 17
+_N_POINTS = 1 << 16
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 
 
@@ -139,6 +139,7 @@ def place(
     bright, faint : float
         Limits of apparent G.
     rng : Generator
+        Source of chance.
     """
     table = _table(component)
     n = absolute.size

@@ -84,10 +84,12 @@ def band_covariance(band: str, coefficients: np.ndarray, n_transits: np.ndarray)
 
     Parameters
     ----------
-    band : {"bp", "rp"}
+    band : str
+        ``"bp"`` or ``"rp"``.
     coefficients : ndarray, shape (n_stars, n_band)
         Noiseless [electron/s].
     n_transits : ndarray, shape (n_stars,)
+        Of each star over the focal plane.
 
     Returns
     -------
@@ -165,7 +167,9 @@ def observe(
     truth : ndarray, shape (n_stars, n_pixels)
         Noiseless coefficients, BP first [electron/s].
     n_transits : ndarray, shape (n_stars,)
+        Of each star over the focal plane.
     rng : Generator
+        Source of chance.
     correlations : bool
         Whether to give them.
     error_underestimate : float
@@ -187,13 +191,17 @@ def observe(
     n = truth.shape[0]
     values, errors = np.empty_like(truth), np.empty_like(truth)
     packed = np.empty((n, grid.n_correlations), dtype=np.float32) if correlations else None
-    deviation, relevant, missing = {}, {}, {}
-    for band in BANDS:
+    deviation: dict[str, np.ndarray] = {}
+    relevant: dict[str, np.ndarray] = {}
+    missing: dict[str, np.ndarray] = {}
+    # A stream each, filled star by star: a star's noise does not depend on how many follow.
+    for band, stream in zip(BANDS, rng.spawn(len(BANDS)), strict=True):
+        shot, fit, loss = stream.spawn(3)
         columns = grid.band(band)
         covariance = band_covariance(band, truth[:, columns], n_transits)
         sigma = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
         lower = np.linalg.cholesky(covariance)
-        draws = rng.standard_normal((n, sigma.shape[1], 1))
+        draws = shot.standard_normal((n, sigma.shape[1], 1))
         noise = (lower @ draws)[:, :, 0]
         values[:, columns] = truth[:, columns] + error_underestimate * noise
         errors[:, columns] = sigma
@@ -205,10 +213,10 @@ def observe(
         peak = np.abs(truth[:, columns][:, 0])
         bright = (_NOISE[band].calibration * peak) ** 2 * EXPOSURE / np.maximum(peak, 1.0)
         deviation[band] = (1.03 + 0.1 * bright / (1 + bright)) * np.exp(
-            0.03 * rng.standard_normal(n)
+            0.03 * fit.standard_normal(n)
         )
         relevant[band] = _n_relevant(values[:, columns] / sigma)
-        missing[band] = rng.uniform(size=n) < rates[band]
+        missing[band] = np.less(loss.uniform(size=n), rates[band])
     # A source without either spectrum would not be in the table at all.
-    missing["rp"] &= ~missing["bp"]
+    missing["rp"] = missing["rp"] & ~missing["bp"]
     return Observation(values, errors, packed, deviation, relevant, missing)

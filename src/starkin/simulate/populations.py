@@ -1,4 +1,6 @@
-"""Stars of the thin disc (young and old), thick disc and halo, drawn as a magnitude-limited survey sees them.
+"""Stars of the Galaxy as a magnitude-limited survey sees them.
+
+The components are the thin disc (its youngest stars apart), the thick disc and the halo.
 
 Each component has an age and composition distribution; stars are spread over mass by
 the initial mass function of Kroupa 2001 (MNRAS 322, 231) up to the turn-off, and over
@@ -227,7 +229,7 @@ def _scale(component: str, bright: float, faint: float) -> tuple[float, float]:
     Weights above the quantile (2 in 1,000) are cut to it.
     """
     rng = np.random.default_rng([2023, galaxy.COMPONENTS.index(component)])
-    _, weight = _propose(component, 60_000, bright, faint, rng)
+    _, weight = _propose(component, 30_000, bright, faint, rng)
     cap = float(np.quantile(weight[weight > 0], 0.998)) if (weight > 0).any() else 1.0
     return float(np.minimum(weight, cap).mean()), cap
 
@@ -253,9 +255,11 @@ def draw_component(
     component : str
         One of :data:`galaxy.COMPONENTS`.
     n : int
+        How many.
     bright, faint : float
         Limits of G.
     rng : Generator
+        Source of chance.
     keep : callable, optional
         Takes a dictionary of the intrinsic properties, returns a boolean array: only
         such stars are drawn.

@@ -98,14 +98,16 @@ def _columns(n: int, rng: np.random.Generator, **given) -> dict[str, np.ndarray]
     return columns
 
 
-def _lines(
-    wave: np.ndarray, flux: np.ndarray, lines: list[tuple[float, np.ndarray]], width: float = 1.2
-) -> np.ndarray:
-    """Add emission lines (wavelength [nm], equivalent width [nm], one a star)."""
+def _lines(wave: np.ndarray, flux: np.ndarray, lines: list[tuple[float, np.ndarray]]) -> np.ndarray:
+    """Add emission lines (wavelength [nm], equivalent width [nm], one a star).
+
+    They are as wide as a pixel: narrower than XP resolves, wide enough to be sampled.
+    """
     out = flux.copy()
     for centre, equivalent in lines:
         near = np.abs(wave - centre) < 15
         continuum = flux[:, near].mean(axis=1)
+        width = np.gradient(wave)[np.argmin(np.abs(wave - centre))]
         profile = np.exp(-0.5 * ((wave - centre) / width) ** 2) / (width * np.sqrt(2 * np.pi))
         out += (continuum * equivalent)[:, np.newaxis] * profile
     return out

@@ -24,7 +24,6 @@ from functools import lru_cache
 
 import numpy as np
 from scipy.interpolate import RegularGridInterpolator
-from scipy.optimize import brentq
 
 __all__ = [
     "TEFF_SUN",
@@ -106,7 +105,7 @@ def _zero_age(mass: np.ndarray, zeta: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return np.log10(light), np.log10(size)
 
 
-def lifetime(mass: np.ndarray, zeta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def lifetime(mass: np.ndarray, zeta: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
     """Ages at the end of the main sequence and at the base of the giant branch [Gyr]."""
     mass, zeta = np.broadcast_arrays(np.asarray(mass, float), np.asarray(zeta, float))
     a1, a2, a3, a4, a5 = _polynomials(_T_BGB, zeta)
@@ -154,13 +153,11 @@ def main_sequence(
 def _turnoff_table() -> RegularGridInterpolator:
     ages = np.geomspace(*_AGE_RANGE, 96)
     zetas = np.linspace(*_ZETA_RANGE, 52)
-
-    def log_mass(age: float, zeta: float) -> float:
-        return brentq(
-            lambda x: float(np.log(lifetime(np.exp(x), zeta)[0] / age)), np.log(0.5), np.log(9.0)
-        )
-
-    table = np.array([[log_mass(age, zeta) for zeta in zetas] for age in ages])
+    log_mass = np.linspace(np.log(9.0), np.log(0.5), 2000)
+    # Lifetimes fall with mass: read the other way round, they are increasing.
+    table = np.array(
+        [np.interp(np.log(ages), np.log(lifetime(np.exp(log_mass), z)[0]), log_mass) for z in zetas]
+    ).T
     return RegularGridInterpolator((np.log(ages), zetas), table)
 
 
