@@ -30,9 +30,10 @@ def test_agrees_with_hdbscan(min_samples, method):
     length = theirs.minimum_spanning_tree_.to_numpy()[:, 2].sum()
     assert tree.edges[:, 2].sum() == pytest.approx(length, rel=1e-4)
     assert adjusted_rand(mine.labels, theirs.labels_) > 0.995
-    np.testing.assert_allclose(
-        np.sort(mine.persistence), np.sort(theirs.cluster_persistence_), atol=0.02
-    )
+    if method == "eom":  # Persistence of peaks is measured in log density.
+        np.testing.assert_allclose(
+            np.sort(mine.persistence), np.sort(theirs.cluster_persistence_), atol=0.02
+        )
 
 
 def test_tree_of_a_subset_is_the_tree_of_the_subset_alone():
@@ -81,31 +82,57 @@ def test_a_hierarchy_without_a_split_is_one_population():
 
 
 def test_attach_uphill_by_hand():
-    # Star 2 climbs over 1 to the member 0; star 3 does so too but lies in too empty a place;
-    # star 4 is its own peak and has no population to join.
+    # Star 2 climbs over 1 to the member 0; star 3 does so too but lies in too empty a place:
+    # the median of the four is 0.7. Star 4 is its own peak and has no population to join.
     tree = ReachabilityTree(
         edges=np.zeros((4, 3)),
         core=np.array([0.1, 0.5, 0.9, 2.0, 0.3]),
         uphill=np.array([0, 0, 1, 2, 4]),
     )
-    partition = Partition(
-        labels=np.array([0, -1, -1, -1, -1]),
-        strength=np.zeros(5),
-        persistence=np.ones(1),
-        separation=np.array([0.5]),
-    )
-    np.testing.assert_array_equal(attach_uphill(tree, partition, 2.0), [0, 0, 0, -1, -1])
-    np.testing.assert_array_equal(attach_uphill(tree, partition, 0.0), partition.labels)
+    labels = np.array([0, -1, -1, -1, -1])
+    np.testing.assert_array_equal(attach_uphill(tree, labels, 2.0), [0, 0, 0, -1, -1])
+    np.testing.assert_array_equal(attach_uphill(tree, labels, 3.0), [0, 0, 0, 0, -1])
+    np.testing.assert_array_equal(attach_uphill(tree, labels, 0.0), labels)
 
 
 def test_attaching_only_adds_members():
     points, _ = islands()
     tree = NeighbourGraph.build(points, 30).tree(10)
     found = Hierarchy(tree).extract(25, "leaf")
-    labels = attach_uphill(tree, found, 2.0)
+    labels = attach_uphill(tree, found.labels, 4.0)
     member = found.labels >= 0
     np.testing.assert_array_equal(labels[member], found.labels[member])
     assert (labels < 0).mean() < (found.labels < 0).mean()
+
+
+def test_prominence_merges_ripples_and_keeps_peaks():
+    # Two broad clumps, one of them with a ripple on top.
+    rng = np.random.default_rng(2)
+    points = rng.normal(size=(2000, 2))
+    points[1500:, 0] += 6
+    hierarchy = Hierarchy(NeighbourGraph.build(points, 30).tree(5))
+    number = [hierarchy.extract(15, "leaf", prominence=p).n_clusters for p in (0, 0.3, 0.8, 9)]
+    assert number[0] > number[1] > number[2] == 2
+    assert number[3] == 1
+
+
+def test_prominence_does_not_depend_on_the_unit():
+    points, _ = islands()
+    labels = [
+        Hierarchy(NeighbourGraph.build(points * scale, 30).tree(5))
+        .extract(15, "leaf", prominence=0.15)
+        .labels
+        for scale in (1.0, 1024.0)
+    ]
+    np.testing.assert_array_equal(*labels)
+
+
+def test_largest_first():
+    found = Partition(np.array([0, 0, 1, -1]), np.ones(4), np.array([0.3, 0.7]))
+    renumbered, labels = found.largest_first(np.array([0, 1, 1, 1]))
+    np.testing.assert_array_equal(labels, [1, 0, 0, 0])
+    np.testing.assert_array_equal(renumbered.labels, [1, 1, 0, -1])
+    np.testing.assert_array_equal(renumbered.persistence, [0.7, 0.3])
 
 
 def test_relative_validity_by_hand():

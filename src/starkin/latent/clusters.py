@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any
 
@@ -28,12 +28,15 @@ class _Candidate:
     min_samples: int
     min_cluster_size: int
     method: str
+    prominence: float
     epsilon: float
 
     def on(self, hierarchy: Hierarchy, fraction: float = 1.0) -> Partition:
         """The clusters of a sample ``fraction`` as large, its least size scaled with it."""
         size = max(3, round(self.min_cluster_size * fraction))
-        return hierarchy.extract(size, self.method, self.epsilon)
+        return hierarchy.extract(
+            size, self.method, prominence=self.prominence, epsilon=self.epsilon
+        )
 
 
 class PopulationFinder:
@@ -77,14 +80,14 @@ class PopulationFinder:
         # Long enough that a resample still knows its own nearest min_samples.
         k = math.ceil(1.3 * max(s.min_samples) / s.resample_fraction) + 8
         graph = NeighbourGraph.build(scale.apply(latents.mean[rows]), k, workers=s.workers)
-        candidates = self._candidates(len(rows))
+        candidates = self._candidates(len(rows), latents.n_latent)
         table, labelings = self._sweep(graph, candidates, progress)
         best = self._choose(table)
         if best is None:
             candidate, partition, labels = candidates[0], None, np.zeros(len(rows), dtype=np.int64)
         else:
             candidate = candidates[best]
-            partition, labels = _largest_first(*labelings[best])
+            partition, labels = labelings[best][0].largest_first(labelings[best][1])
             table[best]["chosen"] = True
         core_distance = graph.distances[:, min(candidate.min_samples, graph.k) - 1]
         n_populations = int(labels.max()) + 1
@@ -148,20 +151,23 @@ class PopulationFinder:
         )
 
     # --- the sweep ----------------------------------------------------------
-    def _candidates(self, n: int) -> list[_Candidate]:
+    def _candidates(self, n: int, n_latent: int) -> list[_Candidate]:
         s = self.settings
         sizes = sorted({max(s.smallest_cluster, round(f * n)) for f in s.min_cluster_fractions})
         min_samples = sorted({min(k, n - 1) for k in s.min_samples})
-        return [
-            _Candidate(k, size, method, epsilon)
-            for k, size, method, epsilon in product(min_samples, sizes, s.methods, s.epsilons)
-        ]
+        found = []
+        for k, size, method, epsilon in product(min_samples, sizes, s.methods, s.epsilons):
+            # The scatter of a k-neighbour density in the log of distance.
+            noise = 1 / (n_latent * math.sqrt(k))
+            prominences = [p * noise for p in s.prominences] if method == "leaf" else [0.0]
+            found += [_Candidate(k, size, method, p, epsilon) for p in prominences]
+        return found
 
     def _labels(
         self, tree: ReachabilityTree, candidate: _Candidate, fraction: float = 1.0
     ) -> np.ndarray:
         partition = candidate.on(Hierarchy(tree), fraction)
-        return attach_uphill(tree, partition, self.settings.reach)
+        return attach_uphill(tree, partition.labels, self.settings.reach)
 
     def _sweep(
         self, graph: NeighbourGraph, candidates: list[_Candidate], progress: Progress | None
@@ -188,7 +194,7 @@ class PopulationFinder:
             hierarchy = Hierarchy(tree)
             for i in members:
                 partition = candidates[i].on(hierarchy)
-                labels = attach_uphill(tree, partition, s.reach)
+                labels = attach_uphill(tree, partition.labels, s.reach)
                 labelings[i] = (partition, labels)
                 table[i] = {
                     **asdict(candidates[i]),
@@ -203,9 +209,8 @@ class PopulationFinder:
                 sub_tree = graph.tree(k, rows)
                 sub_hierarchy = Hierarchy(sub_tree)
                 for i in members:
-                    found = attach_uphill(
-                        sub_tree, candidates[i].on(sub_hierarchy, len(rows) / n), s.reach
-                    )
+                    part = candidates[i].on(sub_hierarchy, len(rows) / n)
+                    found = attach_uphill(sub_tree, part.labels, s.reach)
                     whole = labelings[i][1][rows]
                     scores[i].append(
                         (
@@ -283,19 +288,6 @@ class PopulationFinder:
             reference_rows=rows,
             graph=graph,
         )
-
-
-def _largest_first(partition: Partition, labels: np.ndarray) -> tuple[Partition, np.ndarray]:
-    """Populations numbered by their size with the outskirts."""
-    order = np.argsort(-np.bincount(labels[labels >= 0], minlength=partition.n_clusters))
-    rank = np.append(np.argsort(order), -1)  # The last entry serves label -1.
-    renumbered = replace(
-        partition,
-        labels=rank[partition.labels],
-        persistence=partition.persistence[order],
-        separation=partition.separation[order],
-    )
-    return renumbered, rank[labels]
 
 
 def _tell(progress: Progress | None, done: int, steps: int, line: str) -> int:

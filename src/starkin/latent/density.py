@@ -10,11 +10,18 @@ from dataclasses import dataclass
 
 import numpy as np
 from hdbscan._hdbscan_linkage import label as _single_linkage
-from hdbscan._hdbscan_tree import compute_stability, condense_tree, get_clusters
+from hdbscan._hdbscan_tree import (
+    compute_stability,
+    condense_tree,
+    get_clusters,
+    simplify_hierarchy,
+)
 
 from .neighbours import ReachabilityTree
 
 __all__ = ["Hierarchy", "Partition", "attach_uphill", "relative_validity"]
+
+_SMALL = np.finfo(np.float64).tiny
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,22 +33,27 @@ class Partition:
     labels : ndarray of int, shape (n,)
         -1 for noise; 0, 1, … in order of falling size.
     strength : ndarray, shape (n,)
-        HDBSCAN's membership strength: lambda of the star over the largest of
-        its cluster; 0 for noise.
+        HDBSCAN's membership strength: density level of the star over the
+        highest of its cluster; 0 for noise.
     persistence : ndarray, shape (n_clusters,)
         Normalised stability of each cluster, in [0, 1].
-    separation : ndarray, shape (n_clusters,)
-        Mutual-reachability distance at which the cluster parts from the rest.
     """
 
     labels: np.ndarray
     strength: np.ndarray
     persistence: np.ndarray
-    separation: np.ndarray
 
     @property
     def n_clusters(self) -> int:
         return len(self.persistence)
+
+    def largest_first(self, labels: np.ndarray) -> tuple[Partition, np.ndarray]:
+        """This partition and ``labels``, both renumbered by falling size in ``labels``."""
+        size = np.bincount(labels[labels >= 0], minlength=self.n_clusters)
+        order = np.argsort(-size, kind="stable")
+        rank = np.append(np.argsort(order), -1)  # The last entry serves label -1.
+        renumbered = Partition(rank[self.labels], self.strength, self.persistence[order])
+        return renumbered, rank[labels]
 
 
 class Hierarchy:
@@ -54,11 +66,29 @@ class Hierarchy:
 
     def __init__(self, tree: ReachabilityTree) -> None:
         self._n = len(tree)
-        self._linkage = _single_linkage(np.ascontiguousarray(tree.edges))
-        self._condensed: dict[int, np.ndarray] = {}
+        linkage = _single_linkage(np.ascontiguousarray(tree.edges))
+        self._farthest = 1.001 * max(float(linkage[-1, 2]), _SMALL)
+        logarithmic = linkage.copy()
+        logarithmic[:, 2] = self._log_distance(linkage[:, 2])
+        self._linkage = {"eom": linkage, "leaf": logarithmic}
+        self._condensed: dict[tuple[str, int], np.ndarray] = {}
+
+    def _log_distance(self, distance: np.ndarray | float) -> np.ndarray:
+        """1 / ln(farthest / distance), whose inverse is the log of a density level.
+
+        A monotone change of the distance: the hierarchy stays what it is, but
+        HDBSCAN's lambda = 1 / distance now rises by the same amount for every
+        doubling of the density. The floor is for coincident stars.
+        """
+        return 1.0 / np.log(self._farthest / np.maximum(distance, 1e-6 * self._farthest))
 
     def extract(
-        self, min_cluster_size: int, method: str = "eom", epsilon: float = 0.0
+        self,
+        min_cluster_size: int,
+        method: str = "leaf",
+        *,
+        prominence: float = 0.0,
+        epsilon: float = 0.0,
     ) -> Partition:
         """Clusters of at least ``min_cluster_size`` stars.
 
@@ -69,90 +99,73 @@ class Hierarchy:
         ----------
         min_cluster_size : int
             Fewer stars than this are no cluster.
-        method : {"eom", "leaf"}
-            Excess of mass, or the leaves of the hierarchy.
+        method : {"leaf", "eom"}
+            ``leaf``: every peak of the density that rises far enough above the
+            pass to a higher one. ``eom``: HDBSCAN's excess of mass.
+        prominence : float
+            How far, for ``leaf``: ln(distance at the pass / distance at the
+            peak), mutual-reachability distances; the density contrast is the
+            d-th power of that ratio. Peaks below it are merged into the one
+            across their pass (hdbscan's ``cluster_selection_persistence``, in
+            log density, which makes it free of scale).
         epsilon : float
             Clusters that part below this distance are not split further
             (Malzer & Baum 2020).
         """
-        if min_cluster_size not in self._condensed:
-            self._condensed[min_cluster_size] = condense_tree(self._linkage, min_cluster_size)
-        condensed = self._condensed[min_cluster_size]
+        key = (method, min_cluster_size)
+        if key not in self._condensed:
+            self._condensed[key] = condense_tree(self._linkage[method], min_cluster_size)
+        condensed = self._condensed[key]
+        if condensed["child_size"].max() < 2:  # Only stars fall off: nothing splits.
+            return self._undivided()
+        if method == "leaf":
+            if prominence > 0:
+                condensed = simplify_hierarchy(condensed.copy(), prominence)
+            epsilon = float(self._log_distance(epsilon)) if epsilon > 0 else 0.0
         labels, strength, persistence = get_clusters(
             condensed,
             compute_stability(condensed),
             cluster_selection_method=method,
-            cluster_selection_epsilon=float(epsilon),
+            cluster_selection_epsilon=epsilon,
         )
         labels = np.asarray(labels, dtype=np.int64)
         if labels.max() < 0:
-            return Partition(
-                labels=np.zeros(self._n, dtype=np.int64),
-                strength=np.ones(self._n),
-                persistence=np.ones(1),
-                separation=np.full(1, np.inf),
-            )
-        separation = self._separations(condensed, labels)
-        size = np.bincount(labels[labels >= 0], minlength=len(persistence))
-        order = np.argsort(-size, kind="stable")
-        rank = np.empty_like(order)
-        rank[order] = np.arange(len(order))
-        return Partition(
-            labels=np.where(labels >= 0, rank[labels], -1),
+            return self._undivided()
+        found = Partition(
+            labels=labels,
             strength=np.asarray(strength, dtype=np.float64),
-            persistence=np.asarray(persistence, dtype=np.float64)[order],
-            separation=separation[order],
+            persistence=np.asarray(persistence, dtype=np.float64),
         )
+        return found.largest_first(labels)[0]
 
-    def _separations(self, condensed: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Distance at which each cluster was born: 1 / lambda of its highest own node."""
-        parent, child = condensed["parent"], condensed["child"]
-        root = int(parent.min())
-        up = np.zeros(int(max(parent.max(), child.max())) + 1, dtype=np.int64)
-        born = np.zeros(up.size)
-        up[child], born[child] = parent, condensed["lambda_val"]
-        n_clusters = int(labels.max()) + 1
-        separation = np.full(n_clusters, np.inf)
-        # The selected node is the topmost ancestor below which all stars share the label.
-        sizes = np.bincount(labels[labels >= 0], minlength=n_clusters)
-        node_size = np.ones(up.size)
-        is_node = child >= root
-        node_size[child[is_node]] = condensed["child_size"][is_node]
-        node_size[root] = self._n
-        for number in range(n_clusters):
-            node = int(up[np.flatnonzero(labels == number)[0]])
-            while node != root and node_size[node] < sizes[number]:
-                node = int(up[node])
-            if node != root and born[node] > 0:
-                separation[number] = 1.0 / born[node]
-        return separation
+    def _undivided(self) -> Partition:
+        return Partition(np.zeros(self._n, dtype=np.int64), np.ones(self._n), np.ones(1))
 
 
-def attach_uphill(tree: ReachabilityTree, partition: Partition, reach: float) -> np.ndarray:
+def attach_uphill(tree: ReachabilityTree, labels: np.ndarray, reach: float) -> np.ndarray:
     """Labels in which the outskirts of a population belong to it.
 
     HDBSCAN cuts every cluster at the density at which it parts from its
-    neighbours: a population whose dense middle touches another one loses its
-    whole outskirts to noise. Here a noise star walks uphill, each time to its
-    nearest neighbour in a denser place, until it meets a member of a
-    population (as in mode seeking: Chazal et al. 2013), and joins it if its own
-    core distance is at most ``reach`` times the distance at which that
-    population separates. Stars in emptier places stay noise.
+    neighbours: a population that touches another one loses its whole outskirts
+    to noise. Here a noise star walks uphill, each time to its nearest neighbour
+    in a denser place, until it meets a member of a population (mode seeking:
+    Koontz, Narendra & Fukunaga 1976; Chazal et al. 2013). It joins if its core
+    distance is at most ``reach`` times the median of all who come that way.
+    Stars in emptier places stay noise.
 
     Parameters
     ----------
     tree : ReachabilityTree
         The tree that was clustered.
-    partition : Partition
-        What came of it.
+    labels : ndarray of int, shape (n,)
+        HDBSCAN's; -1 for noise.
     reach : float
-        0 leaves HDBSCAN's labels as they are.
+        0 leaves the labels as they are.
 
     Returns
     -------
     ndarray of int, shape (n,)
     """
-    labels = partition.labels
     if reach <= 0:
         return labels.copy()
     target = np.where(labels >= 0, np.arange(len(labels)), tree.uphill)
@@ -162,8 +175,10 @@ def attach_uphill(tree: ReachabilityTree, partition: Partition, reach: float) ->
             break
         target = further
     reached = labels[target]
-    limit = np.append(reach * partition.separation, 0.0)[reached]
-    return np.where((labels >= 0) | (tree.core <= limit), reached, -1)
+    typical = np.zeros(int(labels.max()) + 2)  # The last entry serves label -1.
+    for number in range(len(typical) - 1):
+        typical[number] = np.median(tree.core[reached == number])
+    return np.where((labels >= 0) | (tree.core <= reach * typical[reached]), reached, -1)
 
 
 def relative_validity(tree: ReachabilityTree, labels: np.ndarray) -> float:
@@ -193,6 +208,3 @@ def relative_validity(tree: ReachabilityTree, labels: np.ndarray) -> float:
     apart = np.where(np.isfinite(apart), apart, length.max())
     weight = np.bincount(labels[labels >= 0], minlength=n_clusters) / len(labels)
     return float(np.sum(weight * (apart - sparse) / np.maximum(np.maximum(apart, sparse), _SMALL)))
-
-
-_SMALL = np.finfo(np.float64).tiny

@@ -22,15 +22,22 @@ class FinderSettings:
         ... but never fewer stars than this.
     min_samples : tuple of int
         Neighbours that define the density to try.
-    methods : tuple of {"eom", "leaf"}
+    methods : tuple of {"leaf", "eom"}
+        Peaks of the density, or HDBSCAN's excess of mass
+        (:meth:`starkin.latent.density.Hierarchy.extract`). Excess of mass takes a
+        broad population and a small one on its flank for one.
+    prominences : tuple of float
+        Least height of a peak above the pass to a higher one to try, in units of
+        the noise of the density estimate, 1 / (n_latent sqrt(min_samples)) in the log
+        of distance. For ``leaf``.
     epsilons : tuple of float
         Distances, in scaled latents, below which clusters are not split.
     scaling : {"total", "spread", "noise", "none"}
         See :meth:`starkin.latent.populations.LatentScale.fit`.
     reach : float
-        How far the outskirts of a population extend, in units of the distance
-        at which it separates (:func:`starkin.latent.density.attach_uphill`);
-        0 keeps HDBSCAN's labels alone.
+        How empty a place may be to belong to the outskirts of a population: core
+        distance over the population's median
+        (:func:`starkin.latent.density.attach_uphill`); 0 keeps HDBSCAN's labels alone.
     max_fit : int
         Of more stars, a random part of this size is clustered and the rest assigned.
     n_resamples : int
@@ -46,13 +53,14 @@ class FinderSettings:
     seed : int
     """
 
-    min_cluster_fractions: tuple[float, ...] = (0.001, 0.0025, 0.01)
+    min_cluster_fractions: tuple[float, ...] = (0.001, 0.0025)
     smallest_cluster: int = 15
     min_samples: tuple[int, ...] = (5, 10, 20)
-    methods: tuple[str, ...] = ("eom",)
+    methods: tuple[str, ...] = ("leaf",)
+    prominences: tuple[float, ...] = (1.5, 3.0, 5.0)
     epsilons: tuple[float, ...] = (0.0,)
     scaling: str = "total"
-    reach: float = 2.0
+    reach: float = 4.0
     max_fit: int = 100_000
     n_resamples: int = 5
     resample_fraction: float = BOOTSTRAP_FRACTION
@@ -68,7 +76,13 @@ class FinderSettings:
                     f"FinderSettings.{name} is {getattr(self, name)!r}; it must be {range_}."
                 )
 
-        for name in ("min_cluster_fractions", "min_samples", "methods", "epsilons"):
+        for name in (
+            "min_cluster_fractions",
+            "min_samples",
+            "methods",
+            "prominences",
+            "epsilons",
+        ):
             value = getattr(self, name)
             object.__setattr__(self, name, tuple(value))
             require(name, len(tuple(value)) > 0, "a list of at least one value")
@@ -76,7 +90,8 @@ class FinderSettings:
         require("min_cluster_fractions", all(0 < f < 0.5 for f in fractions), "within (0, 0.5)")
         require("smallest_cluster", self.smallest_cluster >= 3, "at least 3")
         require("min_samples", all(k >= 1 for k in self.min_samples), "at least 1")
-        require("methods", set(self.methods) <= {"eom", "leaf"}, "'eom' or 'leaf'")
+        require("methods", set(self.methods) <= {"eom", "leaf"}, "'leaf' or 'eom'")
+        require("prominences", all(p >= 0 for p in self.prominences), "0 or more")
         require("epsilons", all(e >= 0 for e in self.epsilons), "0 or more")
         require(
             "scaling",

@@ -214,11 +214,14 @@ def null_test(
 def same_settings(populations: Populations) -> FinderSettings:
     """The settings that the sweep chose, as a sweep of one."""
     chosen, settings = populations.chosen, dict(populations.settings)
-    fraction = chosen["min_cluster_size"] / len(populations.reference.labels)
+    reference = populations.reference
+    fraction = chosen["min_cluster_size"] / len(reference.labels)
+    noise = 1 / (reference.points.shape[1] * chosen["min_samples"] ** 0.5)
     settings |= {
         "min_cluster_fractions": (min(fraction, 0.49),),
         "min_samples": (chosen["min_samples"],),
         "methods": (chosen["method"],),
+        "prominences": (chosen["prominence"] / noise,),
         "epsilons": (chosen["epsilon"],),
     }
     return FinderSettings(**settings)
