@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .console import console, errors, steps
+from .console import EXIT_FAILED, console, errors, steps
 
 simulate = typer.Typer(
     help="Write simulated spectra with known truth, in the archive's own formats.",
@@ -66,7 +66,9 @@ def ingest(
             report = run(
                 files, out, labels=labels, correlations=correlations, progress=show.of("ingest")
             )
-        console.print(str(report))
+        console.print(str(report), highlight=False, soft_wrap=True)
+        if report.damaged:
+            raise typer.Exit(EXIT_FAILED)
 
 
 def info(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from ..latent.discovery import Discovery
+    from ..spectra.summary import Summary
 
 __all__ = ["show_discovery", "show_summary"]
 
@@ -47,3 +49,40 @@ def _cell(value: object, form: str) -> str:
     if isinstance(value, (float, np.floating)) and not np.isfinite(value):
         return "-"
     return form.format(value)
+
+
+def show_summary(console: Console, summary: Summary) -> None:
+    """What is in a set of spectra, and what is wrong with it."""
+    low, high = summary.g_range or (None, None)
+    facts = [
+        ("stars", f"{summary.stars:,}"),
+        ("spectra", f"{summary.grid}, in {summary.unit}"),
+        ("missing bands", _counts(summary.missing_bands)),
+        (
+            "partly masked",
+            f"{summary.partly_masked:,} stars ({summary.masked_fraction:.2%} of values)",
+        ),
+        ("correlations", f"{summary.with_correlations:,} stars"),
+        ("noise at high orders", _counts(summary.noise_scatter, "{:.2f} of its error")),
+        ("G", "unknown" if low is None else f"{low:.2f} to {high:.2f} mag"),
+        ("normalised by", _counts(summary.normalisation)),
+    ]
+    table = Table(show_header=False, box=None)
+    for name, value in facts:
+        table.add_row(f"[bold]{name}", value)
+    console.print(table)
+    if summary.labels:
+        labels = Table("column", "unit", "missing", "lowest", "highest")
+        for label in summary.labels:
+            ends = ("" if v is None else f"{v:.6g}" for v in (label.lowest, label.highest))
+            labels.add_row(label.name, label.unit, f"{label.missing:,}", *ends)
+        console.print(labels)
+    for problem in summary.problems:
+        console.print(f"[yellow]![/] {problem}", highlight=False, soft_wrap=True)
+    if not summary.problems:
+        console.print("no problem found")
+
+
+def _counts(counts: Mapping[str, float], form: str = "{:,}") -> str:
+    parts = [f"{name} {form.format(count)}" for name, count in counts.items() if count]
+    return ", ".join(parts) or "none"

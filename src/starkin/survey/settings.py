@@ -77,8 +77,7 @@ class DiscoverConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types only; :meth:`from_dict` reads it back."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self)}
-        return plain | {"model": self.model.to_dict(), "populations": asdict(self.populations)}
+        return json.loads(json.dumps(asdict(self)))
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> Self:
