@@ -322,7 +322,7 @@ def test_line_ends_blank_lines_and_no_last_newline(tmp_path: Path, end: str) -> 
     assert spectra.source_id.tolist() == [1, 2]
 
 
-@pytest.mark.parametrize("block", [1, 100, 1000, 10**6])
+@pytest.mark.parametrize("block", [700, 1000, 3000, 10**6])
 @pytest.mark.parametrize("size", [1, 7, 100])
 def test_blocks_and_batches_do_not_matter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, size: int

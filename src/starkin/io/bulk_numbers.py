@@ -148,7 +148,7 @@ def number(text, i):
         if i == start or i > start + 4:
             return 0.0, i, False
         power = np.int64(exponent)
-        e += -power if minus else power
+        e += int(-power if minus else power)
     certain = True
     if e < -22 or e > 22 or (e > 0 and m > _LARGEST_EXACT):
         return 0.0, i, False

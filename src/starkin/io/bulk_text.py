@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,7 +103,7 @@ def _blocks(path: Path) -> Iterator[TextBlock]:
     yield TextBlock(last, len(rest), position, damage, cut_line)
 
 
-def text_blocks(path: Path, *, depth: int = 4) -> Iterator[TextBlock]:
+def text_blocks(path: Path, *, depth: int = 4) -> Generator[TextBlock]:
     """Blocks of whole lines, read at most ``depth`` blocks ahead by one thread.
 
     Decompression is isal's: it leaves the interpreter's lock to the decoder
