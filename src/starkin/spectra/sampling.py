@@ -26,8 +26,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from .bases import BAND_RANGE, DESIGN_UNIT, band_design, default_wavelength, merge_weights
 from .columns import BANDS
@@ -185,12 +187,19 @@ def sampled_covariance(
         stop = min(start + size, len(spectra))
         covariance = np.empty((stop - start, n_wave, n_wave))
         covariance[incomplete[start:stop]] = np.nan
-        for blocks, rows in groups:
-            here = rows[np.searchsorted(rows, start) : np.searchsorted(rows, stop)]
-            halves = [_coefficient_covariance(spectra, here, b.band) @ b.design for b in blocks]
-            for row, *half in zip(here, *halves, strict=True):
-                _place(covariance[row - start], blocks, half)
+        with _blas().limit(limits=1, user_api="blas"):
+            for blocks, rows in groups:
+                here = rows[np.searchsorted(rows, start) : np.searchsorted(rows, stop)]
+                halves = [_coefficient_covariance(spectra, here, b.band) @ b.design for b in blocks]
+                for row, *half in zip(here, *halves, strict=True):
+                    _place(covariance[row - start], blocks, half)
         yield slice(start, stop), covariance
+
+
+@lru_cache(maxsize=1)
+def _blas() -> ThreadpoolController:
+    """Products of one star's size lose by every further thread, on a busy machine tenfold."""
+    return ThreadpoolController()
 
 
 def _place(out: np.ndarray, blocks: list[_Block], halves: list[np.ndarray]) -> None:
