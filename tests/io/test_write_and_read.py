@@ -109,6 +109,29 @@ def _fits(folder: Path, stars) -> Path:
     return folder / "a.fits"
 
 
+def test_units_of_coefficients_and_a_table_left_alone(make_spectra) -> None:
+    """Coefficients already divided by the G flux have no dimension, and say so."""
+    table = astropy.table.Table({"SOURCE_ID": [1, 2], "TEFF": [5000.0, 6000.0]})
+    for band in ("bp", "rp"):
+        table[f"{band}_coefficients"] = np.arange(6.0).reshape(2, 3) + 1
+        table[f"{band}_coefficients"].unit = ""
+        table[f"{band}_coefficient_errors"] = np.ones((2, 3))
+    before = table.copy()
+    stars = read(table)
+    assert stars.unit == ""
+    assert stars.labels.colnames == ["teff"]
+    assert str(stars.labels["teff"].unit) == "K"
+    assert table.colnames == before.colnames
+    assert table["TEFF"].unit is None
+    assert table["TEFF"].description is None
+    table["rp_coefficients"].unit = "electron / s"
+    with pytest.raises(StarkinError, match="different units"):
+        read(table)
+    table["rp_coefficients"].unit = "furlongs of light"
+    with pytest.raises(StarkinError, match=r"unit .*furlongs of light.* is not known"):
+        read(table)
+
+
 def test_frames_with_text_arrays(tmp_path: Path, make_spectra, assert_identical) -> None:
     """A CSV that pandas or astropy has read keeps the arrays as text."""
     stars = make_spectra()

@@ -143,6 +143,8 @@ class ColumnTable:
         Rows that the format had to leave out.
     cell_errors : dict of int to str
         Index of a row (from 0) to what is wrong with one of its cells.
+    units : dict of str to str
+        Of array columns, where the file gives any.
     """
 
     name: str
@@ -151,6 +153,7 @@ class ColumnTable:
     rows: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     rejected: list[Rejection] = field(default_factory=list)
     cell_errors: dict[int, str] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         sizes = {len(a) for a in self.arrays.values()}

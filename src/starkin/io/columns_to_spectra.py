@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -52,23 +52,27 @@ def standard_names(table: ColumnTable) -> ColumnTable:
     StarkinError
         If a spectrum's column is neither an array nor a full row of numbered columns.
     """
-    scalars, arrays = table.scalars, dict(table.arrays)
+    scalars, arrays, units = table.scalars, dict(table.arrays), dict(table.units)
     known = {columns.SOURCE_ID, *columns.KNOWN, *ARRAY_COLUMNS}
     for name in list(scalars.colnames):
         lower = name.lower()
         if name != lower and lower in known and lower not in scalars.colnames:
             scalars.rename_column(name, lower)
-    _gather_wide(table.name, scalars, arrays)
+    _gather_wide(table.name, scalars, arrays, units)
     for name in ARRAY_COLUMNS:
         if name in scalars.colnames:
+            if getattr(scalars[name], "unit", None) is not None:
+                units[name] = str(scalars[name].unit)
             arrays[name] = _array_column(table.name, scalars, name)
             scalars.remove_column(name)
-    return ColumnTable(
-        table.name, scalars, arrays, table.rows, table.rejected, dict(table.cell_errors)
+    return replace(
+        table, scalars=scalars, arrays=arrays, cell_errors=dict(table.cell_errors), units=units
     )
 
 
-def _gather_wide(file: str, scalars: Table, arrays: dict[str, Ragged]) -> None:
+def _gather_wide(
+    file: str, scalars: Table, arrays: dict[str, Ragged], units: dict[str, str]
+) -> None:
     found: dict[str, dict[int, str]] = {}
     for name in scalars.colnames:
         match = _WIDE.match(name)
@@ -99,8 +103,8 @@ def _gather_wide(file: str, scalars: Table, arrays: dict[str, Ragged]) -> None:
         )
         arrays[array] = Ragged.from_matrix(matrix)
         unit = scalars[names[0]].unit
-        if unit is not None and array.endswith("_coefficients"):
-            scalars.meta.setdefault("_units", {})[array] = unit
+        if unit is not None:
+            units[array] = str(unit)
         scalars.remove_columns(names)
 
 
@@ -109,10 +113,7 @@ def _plain(column: Any) -> Any:
 
 
 def _array_column(file: str, scalars: Table, name: str) -> Ragged:
-    column = scalars[name]
-    if getattr(column, "unit", None) is not None:
-        scalars.meta.setdefault("_units", {})[name] = column.unit
-    cells = _plain(column)
+    cells = _plain(scalars[name])
     if cells.ndim == 2 and cells.dtype.kind in "fiu":
         return Ragged.from_matrix(cells)
     if cells.dtype.kind == "O":
@@ -226,7 +227,6 @@ def columns_to_spectra(
     if dropped:
         notes["dropped_correlations"] = dropped
     labels = table.scalars.copy(copy_data=False)
-    units = labels.meta.pop("_units", {})
     labels.meta = {}
     labels.remove_column(columns.SOURCE_ID)
     harmonise_labels(labels)
@@ -237,7 +237,7 @@ def columns_to_spectra(
         grid=grid,
         correlations=correlations,
         labels=labels,
-        unit=_unit(table.name, units),
+        unit=_unit(table.name, table.units),
         meta={"files": [table.name], **notes},
     )
     if rows.reasons:
@@ -360,8 +360,11 @@ def _correlations(
     return packed, dropped
 
 
-def _unit(file: str, units: dict[str, u.UnitBase]) -> u.UnitBase:
-    named = {u.Unit(unit) for name, unit in units.items() if name.endswith("_coefficients")}
+def _unit(file: str, units: dict[str, str]) -> u.UnitBase:
+    texts = {unit for name, unit in units.items() if name.endswith("_coefficients")}
+    named = {u.Unit(text, parse_strict="silent") for text in texts}
+    if any(isinstance(unit, u.UnrecognizedUnit) for unit in named):
+        raise StarkinError(f"{file}: the coefficients' unit {', '.join(texts)!r} is not known.")
     if len(named) > 1:
         raise StarkinError(f"{file}: BP and RP coefficients have different units ({named}).")
     return named.pop() if named else COEFFICIENT_UNIT

@@ -75,7 +75,6 @@ def _types(header: dict[str, Any]) -> dict[str, str]:
 
 
 def _decorate(table: ColumnTable, header: dict[str, Any]) -> None:
-    units = {}
     for entry in header["datatype"]:
         if not isinstance(entry, dict):
             continue
@@ -86,6 +85,4 @@ def _decorate(table: ColumnTable, header: dict[str, Any]) -> None:
             if unit:
                 column.unit = str(unit)
         elif unit and str(name).lower() in table.arrays:
-            units[str(name).lower()] = str(unit)
-    if units:
-        table.scalars.meta["_units"] = units
+            table.units[str(name).lower()] = str(unit)

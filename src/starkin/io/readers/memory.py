@@ -79,20 +79,17 @@ def from_arrow(table: pa.Table, name: str) -> ColumnTable:
         [_plain(scalars.column(i)) for i in range(scalars.num_columns)], names=scalars.schema.names
     )
     result = ColumnTable(name, arrow_to_table(plain.replace_schema_metadata(table.schema.metadata)))
-    units: dict[str, str] = {}
     for field in table.schema:
         about = {k.decode(): v.decode() for k, v in (field.metadata or {}).items()}
         if field.name in arrays:
             _add_array(result, field.name.lower(), table.column(field.name).combine_chunks())
             if about.get("unit"):
-                units[field.name.lower()] = about["unit"]
+                result.units[field.name.lower()] = about["unit"]
             continue
         column = result.scalars[field.name]
         column.description = column.description or about.get("description")
         if about.get("unit") and column.unit is None:
             column.unit = about["unit"]
-    if units:
-        result.scalars.meta["_units"] = units
     result.__post_init__()
     return result
 
