@@ -1,10 +1,10 @@
 """The forest of weak metal lines, generated: no real line is where these stand.
 
 What is drawn follows published statistics: the number of lines above a strength falls as a
-power of the strength (Learner 1982, J. Phys. B 15, L891: a factor close to two per octave
-of intensity over three decades), levels crowd towards the ionisation limit, and the counts
-per species follow Kurucz's (2011, Can. J. Phys. 89, 417) predicted lines. The density in wavelength is set
-so that the Sun loses to lines what it does (Ardeberg & Virdefors 1979, A&A 72, 42).
+power of the strength (Learner 1982, J. Phys. B 15, L891), levels crowd towards the ionisation
+limit, and the counts per species follow Kurucz's predicted lines (2011, Can. J. Phys. 89, 417).
+The density in wavelength is set so that the Sun loses to lines about what it does (Ardeberg &
+Virdefors 1979, A&A 72, 42).
 The same seed gives the same lines on every machine, so that a spectrum is a smooth function of
 the star's parameters.
 """

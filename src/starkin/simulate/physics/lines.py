@@ -117,7 +117,7 @@ class LineList:
         names = np.asarray(species).astype(str)
         if names.shape != (n,):
             raise StarkinError(f"Line list column species has {names.size} rows, expected {n}.")
-        for name in np.unique(names):
+        for name in np.unique(names).tolist():
             _parse_species(name)
         new = cls(
             lam,
