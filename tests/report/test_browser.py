@@ -175,7 +175,8 @@ def test_a_drag_in_the_other_maps_selects_too(page: Driver, stars: Stars, panel:
             "const g = window.starkin.models.hr.stars.glyph; return [g.x.field, g.y.field]"
         )
         x = stars.columns[fields[0]].values
-        y = np.array(page.run("return Array.from(window.starkin.column(arguments[0]))", fields[1]))
+        column = page.run("return Array.from(window.starkin.column(arguments[0]))", fields[1])
+        y = np.array(column, dtype=float)
         corner, other = (0.9, -2.0), (1.4, 3.0)
     before = page.picture("latent")
     page.drag(panel, corner, other)
@@ -246,7 +247,7 @@ def test_histogram_counts(page: Driver, stars: Stars) -> None:
     left, right, top = map(np.array, data)
     count, _ = np.histogram(stars.columns["m_h"].values, [*left, right[-1]])
     # Packed values may change bins within their rounding.
-    assert top == pytest.approx(count / count.sum(), abs=2 / len(stars))
+    assert top == pytest.approx(count / count.sum(), abs=4 / len(stars))
     page.choose("histogram-column", "g_flux_method")
     top = page.run("return Array.from(window.starkin.models.histogram.all.data.top)")
     share = (stars.columns["g_flux_method"].values == 0).mean()
@@ -281,8 +282,12 @@ def test_search_shows_one_star(page: Driver, stars: Stars, small: Discovery) -> 
 def test_pointing_at_a_star_shows_its_spectrum(page: Driver, stars: Stars) -> None:
     x, y = (stars.columns[name].values for name in shown_axes(page))
     # A lonely star, so that the pointer cannot mean another one.
-    inside = (np.abs(x - x.mean()) < 3.5 * x.std()) & (np.abs(y - y.mean()) < 3.5 * y.std())
-    candidates = np.flatnonzero(inside & (np.hypot(x - x.mean(), y - y.mean()) > 2))
+    inside = np.ones(len(stars), bool)
+    for values, name in zip((x, y), shown_axes(page), strict=True):
+        column = stars.columns[name]
+        margin = 0.05 * (column.high - column.low)
+        inside &= (values > column.low + margin) & (values < column.high - margin)
+    candidates = np.flatnonzero(inside)
     gap = [np.sort(np.hypot((x - x[i]) / x.std(), (y - y[i]) / y.std()))[1] for i in candidates]
     at = int(candidates[int(np.argmax(gap))])
     page.move("latent", float(x[at]), float(y[at]))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..spectra.errors import StarkinError
@@ -43,7 +43,9 @@ def atomic_file(target: str | os.PathLike[str]) -> Iterator[Path]:
             f"Cannot write {target}: {error.strerror or error}; nothing was left behind."
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        # Where the folder could not even be made there is nothing to remove.
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -12,7 +12,14 @@ __all__ = ["histogram_panel"]
 
 def histogram_panel(scene: Scene) -> Panel:
     """An empty frame; the page's script counts, because the user chooses the column."""
-    plot = plain_figure("", "share of stars per bin", x_range=Range1d(0, 1), y_range=Range1d(0, 1))
+    # The border is wide enough for every label: an axis that widens leaves its old ticks behind.
+    plot = plain_figure(
+        "",
+        "share of stars per bin",
+        x_range=Range1d(0, 1),
+        y_range=Range1d(0, 1),
+        min_border_left=64,
+    )
     everything = ColumnDataSource({"left": [], "right": [], "top": []})
     plot.quad(
         left="left", right="right", top="top", bottom=0, source=everything,

@@ -102,7 +102,8 @@ def plain_figure(x_label: str, y_label: str, **more: Any) -> figure:
     more.setdefault("sizing_mode", "stretch_both")
     more.setdefault("toolbar_location", None)
     more.setdefault("tools", "")
-    plot = figure(min_border=4, background_fill_color=None, border_fill_color=None, **more)
+    more.setdefault("min_border", 4)
+    plot = figure(background_fill_color=None, border_fill_color=None, **more)
     plot.outline_line_color = FAINT
     plot.xaxis.axis_label = x_label
     plot.yaxis.axis_label = y_label

@@ -102,7 +102,9 @@ def _features(plot: figure, wavelength: np.ndarray, top: float) -> None:
     plot.vspan(x=list(at), line_color=FAINT, line_dash="dotted", level="underlay")
     plot.text(
         list(at), [top] * len(at), list(names), text_font_size="10px", text_color=MUTED,
-        text_align="center", text_baseline="top", y_offset=2,
+        text_align="center", text_baseline="top",
+        # In two rows, because neighbours would meet in a narrow window.
+        y_offset=[2 + 13 * (i % 2) for i in range(len(at))],
         background_fill_color="white", background_fill_alpha=0.8,
     )  # fmt: skip
 

@@ -69,7 +69,8 @@ def jaccard_panel(scene: Scene) -> Panel:
         plot.add_layout(Span(location=x, dimension="height", line_color=MUTED, line_dash="dashed"))
         plot.text(
             [x], [names[0]], [text], text_font_size="10px", text_color=MUTED, text_align="center",
-            text_baseline="bottom", y_offset=-12,
+            text_baseline="bottom", y_offset=-9,
+            background_fill_color="white", background_fill_alpha=0.9,
         )  # fmt: skip
     plot.y_range.range_padding = 0.35 / len(names) * 2
     plot.segment("low", "name", "mean", "name", source=source, line_color="ink", line_width=2)

@@ -53,7 +53,8 @@
     total ??= sum(base.keys());
     const own = sum(rows);
     const rest = base.length - rows.length;
-    line(spectra.selection, Array.from(own, (v) => v / rows.length));
+    // A single star has a line of its own.
+    line(spectra.selection, rows.length > 1 ? Array.from(own, (v) => v / rows.length) : undefined);
     line(
       ratio.selection,
       rest ? Array.from(own, (v, j) => v / rows.length / ((total[j] - v) / rest)) : undefined,

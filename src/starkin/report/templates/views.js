@@ -39,7 +39,7 @@
     const show = () => {
       note.textContent = `${before} ${views[select.selectedIndex].note}`.trim();
     };
-    views.forEach((view) => select.add(new Option(view.title)));
+    views.forEach((view) => select.add(new Option(view.title, view.title)));
     show();
     select.addEventListener("change", () => {
       const view = views[select.selectedIndex];
