@@ -127,7 +127,7 @@ def _cemp(n: int, bright: float, faint: float, rng: np.random.Generator) -> Grou
         return (s["m_h"] < -1.7) & (s["teff"] > 4200) & (s["teff"] < 6000)
 
     stars = draw_component("halo", n, bright, faint, rng, keep)
-    born_rich = rng.uniform(size=n) < np.clip(-0.4 - 0.25 * stars.m_h - 0.1, 0.1, 0.6)
+    born_rich = rng.uniform(size=n) < np.clip(0.2 - 0.5 * (stars.m_h + 2.0), 0.05, 0.7)
     absolute = np.where(born_rich, rng.normal(6.8, 0.25, n), rng.normal(7.9, 0.25, n))
     c_m = np.maximum(absolute - 8.43 - stars.m_h, 0.8)  # Asplund et al. 2009: A(C)☉ = 8.43
     return Group("cemp", replace(stars, c_m=c_m))
