@@ -36,7 +36,7 @@ class FactorAnalysis:
 
 
 def fit_factors(
-    x: np.ndarray, sigma: np.ndarray, used: np.ndarray, n_latent: int, *, iterations: int = 20
+    x: np.ndarray, sigma: np.ndarray, used: np.ndarray, n_latent: int, *, iterations: int = 10
 ) -> FactorAnalysis:
     """Fit by alternating the loadings (closed form) and the unique variances.
 

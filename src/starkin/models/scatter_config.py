@@ -201,6 +201,7 @@ class ScatterVAEConfig:
             patience=self.patience,
             clip=self.clip,
             decay_matrices_only=not published,
+            restore_best=not published,
         )
 
     def network(self, n_pixels: int, seed: int) -> ScatterNetwork:

@@ -99,8 +99,14 @@ class TrainingSettings:
 
 @dataclass
 class History:
-    """One entry an epoch; all losses in nats per star without the 2π constant."""
+    """One entry an epoch; all losses in nats per star without the 2π constant.
 
+    ``train`` is the mean over an epoch of the loss as trained on, augmentation and
+    all: it may lie above ``validation``. ``start`` is the validation loss before
+    the first step.
+    """
+
+    start: float = math.inf
     train: list[float] = field(default_factory=list)
     validation: list[float] = field(default_factory=list)
     validation_reconstruction: list[float] = field(default_factory=list)
@@ -112,7 +118,8 @@ class History:
 
     @property
     def best(self) -> float:
-        return self.validation[self.best_epoch] if self.best_epoch >= 0 else math.inf
+        """Least validation loss; ``best_epoch`` is −1 where that is the start's."""
+        return self.validation[self.best_epoch] if self.best_epoch >= 0 else self.start
 
 
 @contextmanager
@@ -201,6 +208,10 @@ def train(
     state, best = _State(), _copy(network)
     if checkpoint is not None and Path(checkpoint).exists():
         state, best = _resume(Path(checkpoint), network, optimiser, generator, run_id)
+    else:
+        state.history.start = evaluate(network, validation, loss, seed=seed)[0]
+        if progress is not None:
+            progress(0, settings.epochs, f"start, validation {state.history.start:.3f} nat/star")
     history = state.history
     started = last_saved = time.perf_counter()
     before = state.elapsed
@@ -252,7 +263,7 @@ def train(
             progress(state.epoch, settings.epochs, line)
     if checkpoint is not None:
         _save(Path(checkpoint), network, optimiser, generator, state, best, run_id)
-    if settings.restore_best and history.best_epoch >= 0:
+    if settings.restore_best:
         network.load_state_dict(best)
     network.eval()
     return history
