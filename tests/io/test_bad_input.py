@@ -54,6 +54,7 @@ def damaged(tmp_path: Path, make_spectra):
         ("rp_coefficient_correlations", "(0.1)", "correlations has 1 numbers where 15"),
         ("bp_coefficients", "(1, two, 3, 4, 5)", "bp_coefficients holds 'two', which is not a num"),
         ("bp_coefficients", "(1, 2, ..., 4, 5)", "'...', which is not a number"),
+        ("bp_coefficients", "(1, 2 3, 4, 5, 6)", "bp_coefficients holds '2 3', which is not a num"),
         ("bp_coefficients", "(1, , 3, 4, 5)", "bp_coefficients holds '', which is not a number"),
         ("bp_coefficients", "(1, 2, 3, 4, 5", "bp_coefficients is not an array in brackets"),
         ("bp_coefficients", "7.5", "bp_coefficients is not an array in brackets but '7.5'"),
@@ -316,6 +317,17 @@ def test_impossible_correlations_are_dropped_and_the_star_kept() -> None:
     assert not stars.mask.any()
     unchecked = read(frame, check_correlations=False)
     assert unchecked.meta["dropped_correlations"] == 1  # out of range: no matrix needed to see it
+
+
+def test_bands_of_one_coefficient_have_no_correlations() -> None:
+    one = {
+        f"{b}_{w}": [[1.0]] for b in ("bp", "rp") for w in ("coefficients", "coefficient_errors")
+    }
+    stars = read(
+        pl.DataFrame({"source_id": [1], **one, "bp_coefficient_correlations": [[0.5]]}),
+        on_error="reject",
+    )
+    assert stars.meta["rejected"][0].reason.endswith("has 1 numbers where 0 are expected")
 
 
 def test_missing_g_flux_is_no_error() -> None:

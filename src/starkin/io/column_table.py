@@ -96,10 +96,11 @@ class Ragged:
     def matrix(self, size: int, dtype: np.dtype | type) -> np.ndarray:
         """Shape (n_rows, size): a row of another length than ``size`` is NaN throughout."""
         fits = self.lengths == size
-        if fits.all():
+        if size and fits.all():  # a band of one coefficient has no correlations at all
             return self.numbers.reshape(-1, size).astype(dtype, copy=False)
         matrix = np.full((len(self), size), np.nan, dtype=dtype)
-        matrix[fits] = self.numbers[np.repeat(fits, self.lengths)].reshape(-1, size)
+        if size:
+            matrix[fits] = self.numbers[np.repeat(fits, self.lengths)].reshape(-1, size)
         return matrix
 
 

@@ -52,8 +52,10 @@ def parse_arrays(cells: pl.Series, dtype: pl.DataType) -> tuple[Ragged, dict[int
     if by_space.any():  # numpy's own way of printing
         spaced = inner.str.replace_all(r"\s+", ",")
         inner = inner.zip_with(~by_space, spaced)
+    inner = inner.str.replace_all(", ", ",", literal=True)
     if inner.str.contains(" ", literal=True).any():
-        inner = inner.str.replace_all(" ", "", literal=True)
+        # Blanks around commas only: one between two digits must not join them to a number.
+        inner = inner.str.replace_all(r"\s*,\s*", ",")
     # A null cell has no parts and must stay a row of length 0.
     parts = inner.str.split(",")
     lengths = parts.list.len().fill_null(0).cast(pl.Int64).to_numpy()
