@@ -31,7 +31,15 @@ from .lines import LineList
 from .opacity import Column, species_amount, stimulated_emission
 from .partition import MOLECULES, ElectronicState, Molecule
 
-__all__ = ["SYSTEMS", "BandSystem", "band_lines", "franck_condon", "smooth_band_column"]
+__all__ = [
+    "ALWAYS_SMOOTH",
+    "SMOOTH_UNRESOLVED",
+    "SYSTEMS",
+    "BandSystem",
+    "band_lines",
+    "franck_condon",
+    "smooth_band_column",
+]
 
 _HBAR2_2MU = 16.857629  # cm^-1 Å^2 u: ħ²/(2μ) for μ in u
 
@@ -85,8 +93,11 @@ SYSTEMS: tuple[BandSystem, ...] = (
     BandSystem("TiO phi", "TiO", "b", "d", 0.0178, False, (0.0,), 5, 140),
 )
 
-SMOOTHED = ("TiO",)
-"""Molecules in the just-overlapping-line approximation."""
+ALWAYS_SMOOTH = tuple(s.name for s in SYSTEMS if s.molecule == "TiO")
+"""Systems in the just-overlapping-line approximation at every resolution."""
+
+SMOOTH_UNRESOLVED = (*ALWAYS_SMOOTH, "C2 Swan", "CN red")
+"""Systems smoothed where single lines are not resolved: crowded when they are strong."""
 
 
 def _morse_states(state: ElectronicState, reduced_mass: float, r: np.ndarray, n: int) -> np.ndarray:

@@ -42,7 +42,7 @@ def _bolometric_table() -> OpacityTable:
             np.geomspace(1100.0, 20000.0, 60),
         ]
     )
-    return OpacityTable(default_columns(*_LINES_NM), wavelength)
+    return OpacityTable(default_columns(*_LINES_NM, resolved=False), wavelength)
 
 
 def bolometric_ratio(

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from scipy.optimize import nnls
 
-from .absorbers import default_columns, default_lines
+from .absorbers import default_columns
 from .atmosphere import Atmosphere, build_atmosphere
 from .composition import composition
 from .emergence import emergent_flux
@@ -86,9 +86,7 @@ def direct_sampling(
     velocity_kms : float
         Microturbulence.
     """
-    columns = default_columns(
-        wavelength_nm.min(), wavelength_nm.max(), lines, velocity_kms, fold_below=-np.inf
-    )
+    columns = default_columns(wavelength_nm.min(), wavelength_nm.max(), lines, velocity_kms)
     table = OpacityTable(columns, wavelength_nm)
     n = wavelength_nm.size
     return Sampling(table, torch.ones(n, 1), np.zeros(n))
@@ -156,8 +154,7 @@ def representative_sampling(
         Told what is being done.
     """
     edges = pixel_edges(wavelength_nm)
-    lines = default_lines(edges[0], edges[-1]) if lines is None else lines
-    columns = default_columns(edges[0], edges[-1], lines)
+    columns = default_columns(edges[0], edges[-1], lines, resolved=False)
     training = _training_atmospheres(_N_TRAINING)
     held_out = np.arange(_N_TRAINING) % 4 == 3
     n_blocks = max(1, int(np.ceil((edges[-1] - edges[0]) / _BLOCK_NM)))

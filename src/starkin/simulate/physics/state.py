@@ -241,7 +241,7 @@ def solve_state(
         trial = y - residual / slope
         outside = (trial <= low) | (trial >= high)
         y = torch.where(outside & (residual.abs() > 1e-13), 0.5 * (low + high), trial)
-        if float(residual.abs().max()) < 1e-10:
+        if float(residual.abs().max()) < 1e-8:
             break
     h1, nuclei, _ = _hydrogen_and_charge(y, particles, abundances, saha, k_h2)
     ratios = torch.exp((saha - y[:, None, None]).clamp(max=300.0))
