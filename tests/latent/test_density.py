@@ -83,16 +83,27 @@ def test_a_hierarchy_without_a_split_is_one_population():
 
 def test_attach_uphill_by_hand():
     # Star 2 climbs over 1 to the member 0; star 3 does so too but lies in too empty a place:
-    # the median of the four is 0.7. Star 4 is its own peak and has no population to join.
+    # the median of the six is 0.4. Star 4 is a dense summit of its own, too far away to
+    # step over, and star 5 its follower.
     tree = ReachabilityTree(
-        edges=np.zeros((4, 3)),
-        core=np.array([0.1, 0.5, 0.9, 2.0, 0.3]),
-        uphill=np.array([0, 0, 1, 2, 4]),
+        edges=np.zeros((5, 3)),
+        core=np.array([0.1, 0.5, 0.9, 2.0, 0.2, 0.3]),
+        uphill=np.array([0, 0, 1, 2, 0, 4]),
+        step=np.array([0.0, 0.1, 0.1, 0.1, 3.0, 0.1]),
     )
-    labels = np.array([0, -1, -1, -1, -1])
-    np.testing.assert_array_equal(attach_uphill(tree, labels, 2.0), [0, 0, 0, -1, -1])
-    np.testing.assert_array_equal(attach_uphill(tree, labels, 3.0), [0, 0, 0, 0, -1])
+    labels = np.array([0, -1, -1, -1, -1, -1])
+    np.testing.assert_array_equal(attach_uphill(tree, labels, 2.5), [0, 0, 0, -1, -1, -1])
+    np.testing.assert_array_equal(attach_uphill(tree, labels, 6.0), [0, 0, 0, 0, -1, -1])
+    np.testing.assert_array_equal(attach_uphill(tree, labels, 8.0), [0, 0, 0, 0, 0, 0])
     np.testing.assert_array_equal(attach_uphill(tree, labels, 0.0), labels)
+
+
+def test_uphill_by_hand():
+    # Two groups on a line; with one neighbour each, core distances 2, 1, 1 and 2, 2.
+    points = np.array([[0.0], [2.0], [3.0], [10.0], [12.0]])
+    tree = NeighbourGraph.build(points, 1).tree(1)
+    np.testing.assert_array_equal(tree.uphill, [1, 1, 1, 2, 3])
+    np.testing.assert_allclose(tree.step, [2, 0, 1, 7, 2])
 
 
 def test_attaching_only_adds_members():
@@ -141,6 +152,7 @@ def test_relative_validity_by_hand():
         edges=np.array([[0, 1, 1.0], [2, 3, 2.0], [1, 2, 4.0], [3, 4, 5.0]]),
         core=np.ones(5),
         uphill=np.arange(5),
+        step=np.zeros(5),
     )
     labels = np.array([0, 0, 1, 1, -1])
     expected = 2 / 5 * (4 - 1) / 4 + 2 / 5 * (4 - 2) / 4

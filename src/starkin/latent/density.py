@@ -149,9 +149,10 @@ def attach_uphill(tree: ReachabilityTree, labels: np.ndarray, reach: float) -> n
     neighbours: a population that touches another one loses its whole outskirts
     to noise. Here a noise star walks uphill, each time to its nearest neighbour
     in a denser place, until it meets a member of a population (mode seeking:
-    Koontz, Narendra & Fukunaga 1976; Chazal et al. 2013). It joins if its core
-    distance is at most ``reach`` times the median of all who come that way.
-    Stars in emptier places stay noise.
+    Koontz, Narendra & Fukunaga 1976; Chazal et al. 2013). With D the median core
+    distance of all who come to that population, it joins if its own core
+    distance, and every step of the way, is at most ``reach`` D: stars in
+    emptier places, and far groups too small to be a population, stay noise.
 
     Parameters
     ----------
@@ -168,17 +169,24 @@ def attach_uphill(tree: ReachabilityTree, labels: np.ndarray, reach: float) -> n
     """
     if reach <= 0:
         return labels.copy()
-    target = np.where(labels >= 0, np.arange(len(labels)), tree.uphill)
-    while True:  # Pointer jumping: the walks halve in length at each turn.
-        further = target[target]
-        if np.array_equal(further, target):
-            break
-        target = further
-    reached = labels[target]
+    member = labels >= 0
+    reached = labels[_summits(np.where(member, np.arange(len(labels)), tree.uphill))]
     typical = np.zeros(int(labels.max()) + 2)  # The last entry serves label -1.
     for number in range(len(typical) - 1):
         typical[number] = np.median(tree.core[reached == number])
-    return np.where((labels >= 0) | (tree.core <= reach * typical[reached]), reached, -1)
+    limit = reach * typical[reached]
+    stays = member | (tree.step > limit)
+    reached = labels[_summits(np.where(stays, np.arange(len(labels)), tree.uphill))]
+    return np.where(member | (tree.core <= limit), reached, -1)
+
+
+def _summits(target: np.ndarray) -> np.ndarray:
+    """Where walks end that go from star i to star target[i]; shape (n,)."""
+    while True:  # Pointer jumping: the walks halve in length at each turn.
+        further = target[target]
+        if np.array_equal(further, target):
+            return target
+        target = further
 
 
 def relative_validity(tree: ReachabilityTree, labels: np.ndarray) -> float:

@@ -60,7 +60,7 @@ class FinderSettings:
     prominences: tuple[float, ...] = (1.5, 3.0, 5.0)
     epsilons: tuple[float, ...] = (0.0,)
     scaling: str = "total"
-    reach: float = 4.0
+    reach: float = 3.0
     max_fit: int = 100_000
     n_resamples: int = 5
     resample_fraction: float = BOOTSTRAP_FRACTION

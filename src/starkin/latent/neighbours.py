@@ -36,13 +36,16 @@ class ReachabilityTree:
         Core distance: distance to the ``min_samples``-th neighbour, the star
         itself not counted (hdbscan's convention).
     uphill : ndarray of int, shape (n,)
-        The nearest neighbour in a denser place (smaller core distance), or the
-        star itself where none of its neighbours is in a denser place.
+        The nearest star in a denser place (smaller core distance); the star in
+        the densest place of all is its own.
+    step : ndarray, shape (n,)
+        Euclidean distance to it.
     """
 
     edges: np.ndarray
     core: np.ndarray
     uphill: np.ndarray
+    step: np.ndarray
 
     def __len__(self) -> int:
         return len(self.core)
@@ -138,13 +141,8 @@ class NeighbourGraph:
         if len(edges) < m - 1:
             edges = np.concatenate([edges, _bridges(points, core, graph)])
         edges = edges[np.lexsort((edges[:, 1], edges[:, 0], edges[:, 2]))]
-        # Ties in core distance are broken by index, so that the ascent cannot go in circles.
-        order = np.empty(m, dtype=np.int64)
-        order[np.lexsort((np.arange(m), core))] = np.arange(m)
-        denser = valid & (order[indices] < order[:, None])
-        nearest = denser.argmax(axis=1)
-        uphill = np.where(denser.any(axis=1), indices[np.arange(m), nearest], np.arange(m))
-        return ReachabilityTree(edges=edges, core=core, uphill=uphill)
+        uphill, step = _uphill(points, core, indices, distances, valid)
+        return ReachabilityTree(edges=edges, core=core, uphill=uphill, step=step)
 
     def _restricted(
         self, rows: np.ndarray | None
@@ -203,3 +201,30 @@ def _bridges(points: np.ndarray, core: np.ndarray, graph: csr_matrix) -> np.ndar
         part = np.unique(part, return_inverse=True)[1]
         n_parts = int(part.max()) + 1
     return np.array(found, dtype=np.float64).reshape(-1, 3)
+
+
+def _uphill(
+    points: np.ndarray,
+    core: np.ndarray,
+    indices: np.ndarray,
+    distances: np.ndarray,
+    valid: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest star in a denser place, and its distance; see :class:`ReachabilityTree`."""
+    n = len(points)
+    # Ties in core distance are broken by index, so that a walk cannot go in circles.
+    by_density = np.lexsort((np.arange(n), core))
+    rank = np.empty(n, dtype=np.int64)
+    rank[by_density] = np.arange(n)
+    denser = valid & (rank[indices] < rank[:, None])
+    column = denser.argmax(axis=1)
+    uphill = indices[np.arange(n), column].astype(np.int64)
+    step = distances[np.arange(n), column].copy()
+    for summit in np.flatnonzero(~denser.any(axis=1)):  # Higher than all in their lists: few.
+        higher = by_density[: rank[summit]]
+        uphill[summit], step[summit] = summit, 0.0
+        if higher.size:
+            squared = ((points[higher] - points[summit]) ** 2).sum(axis=1)
+            nearest = int(squared.argmin())
+            uphill[summit], step[summit] = higher[nearest], np.sqrt(squared[nearest])
+    return uphill, step
