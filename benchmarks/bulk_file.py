@@ -69,7 +69,7 @@ def _block(first: int, n: int, missing: float, rng: np.random.Generator) -> byte
     parts = [source_id, np.full(n, 4_545_469_030_156_206_080)]
     brightness = 10 ** rng.uniform(1.5, 5, (n, 1))
     cells: list[pa.Array] = [pa.array(p).cast(pa.string()) for p in parts]
-    for band in BANDS:
+    for _ in BANDS:
         gone = rng.random(n) < missing
         shape = brightness * np.exp(-np.arange(N_COEFFICIENTS) / 4.0)
         coefficients = shape * rng.standard_normal((n, N_COEFFICIENTS)) + 1

@@ -294,7 +294,7 @@ def test_empty_file(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(StarkinError, match=r"a\.csv\.gz (is empty|holds nothing|is not a bulk)"):
         BulkFile(path)
-    assert not BulkFile.fits(path)
+    assert BulkFile.recognise(path) is None
 
 
 def test_file_without_rows(tmp_path: Path) -> None:

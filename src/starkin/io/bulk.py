@@ -36,8 +36,8 @@ class BulkFile:
     Raises
     ------
     StarkinError
-        If the file cannot be read, or is not of this dialect; :meth:`fits`
-        asks without raising.
+        If the file cannot be read, or is not of this dialect; see
+        :meth:`recognise`.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -49,13 +49,12 @@ class BulkFile:
             blocks.close()
 
     @classmethod
-    def fits(cls, path: str | os.PathLike[str]) -> bool:
-        """Whether the file is of the dialect."""
+    def recognise(cls, path: str | os.PathLike[str]) -> BulkFile | None:
+        """The file, or None if it is of another dialect or cannot be read."""
         try:
-            cls(path)
+            return cls(path)
         except StarkinError:
-            return False
-        return True
+            return None
 
     @property
     def sizes(self) -> dict[str, int]:

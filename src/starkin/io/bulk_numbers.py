@@ -11,17 +11,28 @@
    for everything else that is not a short plain number, the text is left to
    ``float()`` itself.
 
+The text is read through addresses, because an array passed on costs reference
+counts and each index a test for being negative. Whoever calls guarantees that
+the text ends with a newline and eight bytes more. Measured on correlations, one
+core: digit by digit from an array 58 ns a number, eight digits at a time from
+an array 38, from addresses 26-28; isal unpacks the text of a number in 30.
+
 Coefficients (17 digits) take way 3, errors and correlations (8 digits) way 2.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.extending import intrinsic
+from numba.extending import intrinsic as _typed_intrinsic
 
-__all__ = ["number"]
+__all__ = ["byte", "number"]
+
+# To a type checker an intrinsic wants the compiler's context as its first argument.
+intrinsic: Any = _typed_intrinsic
 
 # Exact doubles, all of them; numpy.power is not.
 _POWERS = np.array([float(f"1e{k}") for k in range(23)])
@@ -69,17 +80,26 @@ def _quotient(m, power):
     return below, below == first + (second + slack)
 
 
-@intrinsic
-def _eight_bytes(typing, text, i):
-    """text[i:i+8] as one little-endian integer; the text must be padded by 8 bytes."""
+def _load(bits):
+    """Compiled read of a little-endian integer at an address."""
 
     def build(context, builder, signature, arguments):
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        place = builder.gep(array.data, [arguments[1]])
-        wide = builder.bitcast(place, ir.IntType(64).as_pointer())
-        return builder.load(wide, align=1)
+        place = builder.inttoptr(arguments[0], ir.IntType(bits).as_pointer())
+        return builder.load(place, align=1)
 
-    return types.uint64(text, types.int64), build
+    return build
+
+
+@intrinsic
+def byte(typing, address):
+    """The byte at an address."""
+    return types.uint8(types.int64), _load(8)
+
+
+@intrinsic
+def _eight_bytes(typing, address):
+    """The eight bytes at an address as one integer."""
+    return types.uint64(types.int64), _load(64)
 
 
 @intrinsic
@@ -93,14 +113,14 @@ def _trailing_zeros(typing, word):
 
 
 @njit(nogil=True, cache=True, inline="always", error_model="numpy")
-def _digits(text, i, m):
-    """Append the digits at ``text[i]`` to m, eight at a time: m and where they end.
+def _digits(i, m):
+    """Append the digits at address i to m, eight at a time: m and where they end.
 
     Lemire 2021, "Number parsing at a gigabyte per second", section 5 (also the
     count of digits in a word by the highest bits of its bytes).
     """
     while True:
-        word = _eight_bytes(text, i) ^ _ZEROS  # type: ignore[call-arg]
+        word = _eight_bytes(i) ^ _ZEROS
         # A byte above 9 gets its highest bit set; a carry reaches only later bytes.
         others = ((word + _TO_HIGH_BIT) | word) & _HIGH_BITS
         n = np.int64(_trailing_zeros(others) >> np.uint64(3))
@@ -118,33 +138,33 @@ def _digits(text, i, m):
             return m, i
 
 
-@njit(nogil=True, cache=True, inline="always", error_model="numpy")
-def number(text, i):
-    """The number that starts at ``text[i]``: value, where it ends, whether it is certain."""
-    negative = text[i] == _MINUS
+@njit(nogil=True, cache=True, error_model="numpy")
+def number(i):
+    """The number that starts at address i: value, where it ends, whether it is certain."""
+    negative = byte(i) == _MINUS
     i += negative
     start = i
-    m, i = _digits(text, i, np.uint64(0))
+    m, i = _digits(i, np.uint64(0))
     n, e = i - start, 0
-    if text[i] == _POINT:
+    if byte(i) == _POINT:
         fraction = i + 1
-        m, i = _digits(text, fraction, m)
+        m, i = _digits(fraction, m)
         e = fraction - i
         n -= e
     if n > 19:
         # Leading zeros are no digits of m.
-        while text[start] == _ZERO or text[start] == _POINT:
-            n -= text[start] == _ZERO
+        while byte(start) == _ZERO or byte(start) == _POINT:
+            n -= byte(start) == _ZERO
             start += 1
     if n == 0 or n > 19:
         return 0.0, i, m == 0 and n > 0
-    if (text[i] | 32) == _LETTER_E:
+    if (byte(i) | 32) == _LETTER_E:
         i += 1
-        minus = text[i] == _MINUS
-        if minus or text[i] == _PLUS:
+        minus = byte(i) == _MINUS
+        if minus or byte(i) == _PLUS:
             i += 1
         start = i
-        exponent, i = _digits(text, i, np.uint64(0))
+        exponent, i = _digits(i, np.uint64(0))
         if i == start or i > start + 4:
             return 0.0, i, False
         power = np.int64(exponent)

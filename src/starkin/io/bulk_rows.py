@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .bulk_numbers import number
+from .bulk_numbers import byte, number
 
 __all__ = [
     "BAD_FIELDS",
@@ -45,52 +45,52 @@ def _ends_token(c):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _is_missing(text, i, stop):
-    """Whether text[i:stop] is empty or ``null`` (in any case)."""
+def _is_missing(i, stop):
+    """Whether the text from i to stop is empty or ``null`` (in any case)."""
     if stop == i:
         return True
     if stop - i != 4:
         return False
     return (
-        (text[i] | 32) == 110
-        and (text[i + 1] | 32) == 117
-        and (text[i + 2] | 32) == 108
-        and (text[i + 3] | 32) == 108
+        (byte(i) | 32) == 110
+        and (byte(i + 1) | 32) == 117
+        and (byte(i + 2) | 32) == 108
+        and (byte(i + 3) | 32) == 108
     )
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _field_end(text, i):
+def _field_end(i):
     """End of an unquoted field."""
-    while not _ends_field(text[i]):
+    while not _ends_field(byte(i)):
         i += 1
     return i
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _skip(text, i):
+def _skip(i):
     """End of a field that is not wanted; -1 if its quote is not closed on the line."""
-    if text[i] != _QUOTE:
-        return _field_end(text, i)
+    if byte(i) != _QUOTE:
+        return _field_end(i)
     i += 1
-    while text[i] != _QUOTE and text[i] != _NEWLINE:
+    while byte(i) != _QUOTE and byte(i) != _NEWLINE:
         i += 1
-    return -1 if text[i] == _NEWLINE else i + 1
+    return -1 if byte(i) == _NEWLINE else i + 1
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _integer(text, i):
+def _integer(i):
     """An integer field: value, end, whether missing, whether good."""
-    stop = _field_end(text, i)
-    if _is_missing(text, i, stop):
+    stop = _field_end(i)
+    if _is_missing(i, stop):
         return np.int64(0), stop, True, True
-    negative = text[i] == _MINUS
+    negative = byte(i) == _MINUS
     if negative:
         i += 1
-    good = 0 < stop - i <= 18 or (stop - i == 19 and text[i] < 57)
+    good = 0 < stop - i <= 18 or (stop - i == 19 and byte(i) < 57)
     value = np.int64(0)
     while i < stop:
-        d = np.uint8(text[i] - 48)
+        d = np.uint8(byte(i) - 48)
         good &= d <= 9
         value = value * 10 + np.int64(d)
         i += 1
@@ -109,7 +109,7 @@ def _note(doubts, n_doubts, row, column, element, start, stop):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _array(text, i, out, row, column, doubts, n_doubts):
+def _array(i, out, row, column, doubts, n_doubts):
     """Numbers of an array field into ``out``.
 
     Returns the field's end (-1 for an unclosed quote or bracket), the count of
@@ -117,42 +117,42 @@ def _array(text, i, out, row, column, doubts, n_doubts):
     """
     width = out.size
     out[:] = np.nan
-    if text[i] != _QUOTE:
-        stop = _field_end(text, i)
-        return (stop, -1, n_doubts) if _is_missing(text, i, stop) else (-1, 0, n_doubts)
+    if byte(i) != _QUOTE:
+        stop = _field_end(i)
+        return (stop, -1, n_doubts) if _is_missing(i, stop) else (-1, 0, n_doubts)
     i += 1
-    if text[i] != _OPEN_SQUARE and text[i] != _OPEN_ROUND:
+    if byte(i) != _OPEN_SQUARE and byte(i) != _OPEN_ROUND:
         stop = i
-        while text[stop] != _QUOTE and text[stop] != _NEWLINE:
+        while byte(stop) != _QUOTE and byte(stop) != _NEWLINE:
             stop += 1
-        if text[stop] == _QUOTE and _is_missing(text, i, stop):
+        if byte(stop) == _QUOTE and _is_missing(i, stop):
             return stop + 1, -1, n_doubts
         return -1, 0, n_doubts
-    close = _CLOSE_SQUARE if text[i] == _OPEN_SQUARE else _CLOSE_ROUND
+    close = _CLOSE_SQUARE if byte(i) == _OPEN_SQUARE else _CLOSE_ROUND
     i += 1
-    while text[i] == _SPACE:
+    while byte(i) == _SPACE:
         i += 1
-    if text[i] == close and text[i + 1] == _QUOTE:
+    if byte(i) == close and byte(i + 1) == _QUOTE:
         return i + 2, -1, n_doubts
     count = 0
     while True:
-        while text[i] == _SPACE:
+        while byte(i) == _SPACE:
             i += 1
         start = i
-        value, i, certain = number(text, i)
-        while text[i] == _SPACE:
+        value, i, certain = number(i)
+        while byte(i) == _SPACE:
             i += 1
-        if not certain or (text[i] != _COMMA and text[i] != close):
-            while not _ends_token(text[i]):
+        if not certain or (byte(i) != _COMMA and byte(i) != close):
+            while not _ends_token(byte(i)):
                 i += 1
             if count < width:
                 n_doubts = _note(doubts, n_doubts, row, column, count, start, i)
         if count < width:
             out[count] = value
         count += 1
-        if text[i] == _COMMA:
+        if byte(i) == _COMMA:
             i += 1
-        elif text[i] == close and text[i + 1] == _QUOTE:
+        elif byte(i) == close and byte(i + 1) == _QUOTE:
             return i + 2, count, n_doubts
         else:
             return -1, count, n_doubts
@@ -196,9 +196,11 @@ def decode_rows(
     """
     row, n_doubts, n_rows = first_row, 0, status.shape[0]
     per_row = values.shape[1] + errors.shape[1] + correlations.shape[1] + floats.shape[1]
+    base = np.int64(text.ctypes.data)
+    i, stop = i + base, stop + base
     while i < stop and row < n_rows and n_doubts + per_row <= doubts.shape[0]:
-        if text[i] == _NEWLINE or (text[i] == _RETURN and text[i + 1] == _NEWLINE):
-            i += 1 if text[i] == _NEWLINE else 2
+        if byte(i) == _NEWLINE or (byte(i) == _RETURN and byte(i + 1) == _NEWLINE):
+            i += 1 if byte(i) == _NEWLINE else 2
             continue
         begin, before = i, n_doubts
         code, column, detail = OK, 0, 0
@@ -208,18 +210,18 @@ def decode_rows(
                 width = widths[column]
                 if kind == VALUES:
                     out = values[row, target : target + width]
-                    i, count, n_doubts = _array(text, i, out, row, column, doubts, n_doubts)
+                    i, count, n_doubts = _array(i, out, row, column, doubts, n_doubts)
                 elif kind == ERRORS:
                     out = errors[row, target : target + width]
-                    i, count, n_doubts = _array(text, i, out, row, column, doubts, n_doubts)
+                    i, count, n_doubts = _array(i, out, row, column, doubts, n_doubts)
                 else:
                     single = correlations[row, target : target + width]
-                    i, count, n_doubts = _array(text, i, single, row, column, doubts, n_doubts)
+                    i, count, n_doubts = _array(i, single, row, column, doubts, n_doubts)
                 if i < 0 or (count >= 0 and count != width):
                     code, detail = BAD_QUOTE if i < 0 else BAD_LENGTH, count
                     break
             elif kind in (IDENTIFIER, INTEGER):
-                value, i, gone, good = _integer(text, i)
+                value, i, gone, good = _integer(i)
                 if not good or (gone and kind == IDENTIFIER):
                     code = BAD_INTEGER
                     break
@@ -230,41 +232,42 @@ def decode_rows(
                     missing[row, target] = gone
             elif kind == FLOAT:
                 start = i
-                scalar, i, certain = number(text, i)
-                if not certain or not _ends_field(text[i]):
-                    i = _field_end(text, start)
+                scalar, i, certain = number(i)
+                if not certain or not _ends_field(byte(i)):
+                    i = _field_end(start)
                     scalar = np.nan
-                    if not _is_missing(text, start, i):
+                    if not _is_missing(start, i):
                         n_doubts = _note(doubts, n_doubts, row, column, 0, start, i)
                 floats[row, target] = scalar
             else:
-                i = _skip(text, i)
+                i = _skip(i)
                 if i < 0:
                     code = BAD_QUOTE
                     break
             if column < kinds.size - 1:
-                if text[i] != _COMMA:
+                if byte(i) != _COMMA:
                     code = BAD_FIELDS
                     break
                 i += 1
         if code == OK:
-            if text[i] == _RETURN:
+            if byte(i) == _RETURN:
                 i += 1
-            if text[i] != _NEWLINE:
+            if byte(i) != _NEWLINE:
                 code = BAD_FIELDS
         if code != OK:
             n_doubts = before
             i = begin
-            while text[i] != _NEWLINE:
+            while byte(i) != _NEWLINE:
                 i += 1
         status[row, 0] = code
         status[row, 1] = column
         status[row, 2] = detail
-        status[row, 3] = begin
-        status[row, 4] = i
+        status[row, 3] = begin - base
+        status[row, 4] = i - base
         i += 1
         row += 1
-    return i, row, n_doubts
+    doubts[:n_doubts, 3:] -= base
+    return i - base, row, n_doubts
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -219,8 +219,9 @@ def _common_grid(paths: list[Path]) -> XPGrid:
     sizes: dict[str, int] = {}
     for path in paths:
         try:
-            if BulkFile.fits(path):
-                found = BulkFile(path).sizes
+            file = BulkFile.recognise(path)
+            if file is not None:
+                found = file.sizes
             else:
                 grid = read(path, on_error="reject", check_correlations=False).grid
                 found = {band: grid.band_size(band) for band in BANDS}  # type: ignore[attr-defined]
@@ -300,8 +301,8 @@ class _Job:
         keep = self._store.has_correlations
         check = self._settings["check_correlations"]
         grid = self._store.grid
-        if BulkFile.fits(path):
-            file = BulkFile(path)
+        file = BulkFile.recognise(path)
+        if file is not None:
             for band, size in file.sizes.items():
                 expected = grid.band_size(band)  # type: ignore[attr-defined]
                 if size != expected:
