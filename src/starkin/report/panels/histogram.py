@@ -12,13 +12,18 @@ __all__ = ["histogram_panel"]
 
 def histogram_panel(scene: Scene) -> Panel:
     """An empty frame; the page's script counts, because the user chooses the column."""
-    # The border is wide enough for every label: an axis that widens leaves its old ticks behind.
+    stars = scene.stars
+    first = next((n for n in stars.labels if "probability" in n), None)
+    first = first or next((n for n in ("m_h", "teff", "bp_rp") if n in stars.labels), None)
+    column = first or (stars.labels or stars.latents)[0]
+    # Borders and label stand from the start: an axis that moves leaves its old ticks behind.
     plot = plain_figure(
-        "",
+        stars.columns[column].label,
         "share of stars per bin",
         x_range=Range1d(0, 1),
         y_range=Range1d(0, 1),
         min_border_left=64,
+        min_border_bottom=46,
     )
     everything = ColumnDataSource({"left": [], "right": [], "top": []})
     plot.quad(
@@ -43,8 +48,5 @@ def histogram_panel(scene: Scene) -> Panel:
         "ticker": ticker,
         "fixed": FixedTicker(ticks=[]),
     }
-    stars = scene.stars
-    first = next((n for n in stars.labels if "probability" in n), None)
-    first = first or next((n for n in ("m_h", "teff", "bp_rp") if n in stars.labels), None)
-    meta = {"column": first or (stars.labels or stars.latents)[0]}
+    meta = {"column": column}
     return Panel("histogram", plot, models=models, meta=meta)
