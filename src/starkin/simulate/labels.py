@@ -7,11 +7,19 @@ from typing import Any
 import numpy as np
 
 from ..spectra import columns
-from ..spectra.photometry import ZERO_POINTS
+from ..spectra.photometry import ZERO_POINTS, magnitude
 from . import galaxy
 from .populations import Stars
 
 __all__ = ["describe"]
+
+# Relative errors of mean fluxes: floor of calibration; photons and background at magnitude 16
+# (Riello et al. 2021, A&A 649, A3, fig. 14 and 15).
+_PHOTOMETRIC = {
+    "G": (0.0005, 0.0005, 0.00005),
+    "BP": (0.002, 0.003, 0.0015),
+    "RP": (0.002, 0.0025, 0.0008),
+}
 
 
 def _label_errors(g_mag: np.ndarray, teff: np.ndarray) -> dict[str, np.ndarray]:
@@ -64,17 +72,14 @@ def describe(
     # One row a star, so that a star's noise does not depend on how many are drawn.
     normal = iter(rng.standard_normal((n, 9)).T)
     g = magnitudes["G"]
-    # Photons, and a floor of calibration (Riello et al. 2021, A&A 649, A3, fig. 14).
-    photometric = {
-        "G": np.hypot(0.0005, 0.0006 * 10 ** (0.2 * (g - 16))),
-        "BP": np.hypot(0.002, 0.004 * 10 ** (0.3 * (magnitudes["BP"] - 16))),
-        "RP": np.hypot(0.002, 0.003 * 10 ** (0.3 * (magnitudes["RP"] - 16))),
-    }
     labels: dict[str, Any] = {}
     for band, (flux_name, mag_name) in columns.PHOTOMETRY.items():
-        seen = magnitudes[band] + photometric[band] * next(normal)
-        labels[flux_name] = 10 ** (0.4 * (ZERO_POINTS[band] - seen))
-        labels[mag_name] = seen
+        floor, photons, background = _PHOTOMETRIC[band]
+        flux = 10 ** (0.4 * (ZERO_POINTS[band] - magnitudes[band]))
+        faint = 10 ** (0.2 * (magnitudes[band] - 16.0))
+        relative = np.sqrt(floor**2 + (photons * faint) ** 2 + (background * faint**2) ** 2)
+        labels[flux_name] = flux * (1 + relative * next(normal))
+        labels[mag_name] = magnitude(labels[flux_name], band)
     parallax_error = galaxy.parallax_error(g)
     labels |= {
         columns.BP_RP: labels[columns.BP_MAG] - labels[columns.RP_MAG],

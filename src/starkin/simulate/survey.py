@@ -7,11 +7,16 @@ stars of a shorter one.
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import fields
 from typing import Any
 
 import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
 
 from ..spectra import SpectrumSet, StarkinError, XPGrid, columns
 from ..spectra.photometry import ZERO_POINTS, magnitude, passband_functionals
@@ -88,7 +93,9 @@ def _block(config: SurveyConfig, seed: int, index: int, n: int) -> SpectrumSet:
     ).with_labels(**table)
 
 
-def iterate_survey(n: int, *, seed: int, config: SurveyConfig) -> Iterator[SpectrumSet]:
+def iterate_survey(
+    n: int, *, seed: int, config: SurveyConfig, threads: int | None = None
+) -> Iterator[SpectrumSet]:
     """The survey piece by piece, in bounded memory.
 
     Parameters
@@ -99,6 +106,9 @@ def iterate_survey(n: int, *, seed: int, config: SurveyConfig) -> Iterator[Spect
         Of every random stream.
     config : SurveyConfig
         Settings.
+    threads : int, optional
+        Blocks in work at once; by default as many as there are cores, at most 4. The
+        result does not depend on it.
 
     Yields
     ------
@@ -107,8 +117,31 @@ def iterate_survey(n: int, *, seed: int, config: SurveyConfig) -> Iterator[Spect
     """
     if n < 1:
         raise StarkinError(f"A survey needs at least one star, got n = {n}.")
-    for index, start in enumerate(range(0, n, BLOCK)):
-        yield _block(config, seed, index, min(BLOCK, n - start))
+    threads = min(4, len(os.sched_getaffinity(0))) if threads is None else threads
+    if threads < 1:
+        raise StarkinError(f"threads must be at least 1, got {threads}.")
+    pieces = [(i, min(BLOCK, n - start)) for i, start in enumerate(range(0, n, BLOCK))]
+    # One thread a block: libraries that start threads of their own within each small
+    # product slow down many times over on a busy machine.
+    before = torch.get_num_threads()
+    running: deque[Future[SpectrumSet]] = deque()
+    with (
+        threadpool_limits(1, user_api="blas"),
+        ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool,
+    ):
+        try:
+            # The first block alone: it builds the tables that all share.
+            yield pool.submit(_block, config, seed, *pieces[0]).result()
+            for piece in pieces[1:]:
+                running.append(pool.submit(_block, config, seed, *piece))
+                if len(running) > threads:
+                    yield running.popleft().result()
+            while running:
+                yield running.popleft().result()
+        finally:
+            for future in running:
+                future.cancel()
+            torch.set_num_threads(before)
 
 
 def simulate_survey(
@@ -117,6 +150,7 @@ def simulate_survey(
     seed: int,
     config: SurveyConfig | None = None,
     single_population: bool = False,
+    threads: int | None = None,
     progress: Callable[[int], None] | None = None,
     **settings: Any,
 ) -> SpectrumSet:
@@ -132,6 +166,8 @@ def simulate_survey(
         Or its fields as keywords: ``simulate_survey(1000, seed=1, preset="cemp")``.
     single_population : bool
         Short for ``preset="single"``.
+    threads : int, optional
+        See :func:`iterate_survey`.
     progress : callable, optional
         Told the number of stars done, after each block.
     **settings
@@ -161,7 +197,7 @@ def simulate_survey(
     elif settings:
         raise StarkinError("Give either config or single settings, not both.")
     parts, done = [], 0
-    for part in iterate_survey(n, seed=seed, config=config):
+    for part in iterate_survey(n, seed=seed, config=config, threads=threads):
         parts.append(part)
         done += len(part)
         if progress is not None:

@@ -116,6 +116,18 @@ KNOWN: dict[str, ColumnInfo] = {
     BP_MAG: ColumnInfo("mag", "Mean magnitude in the BP band (Vega)", "phot.mag;em.opt.B"),
     RP_MAG: ColumnInfo("mag", "Mean magnitude in the RP band (Vega)", "phot.mag;em.opt.R"),
     BP_RP: ColumnInfo("mag", "BP - RP colour", "phot.color;em.opt.B;em.opt.R"),
+    **{
+        f"{band}_standard_deviation": ColumnInfo(
+            "", f"Standard deviation of the {band.upper()} fit, sqrt(chi2/dof)", "stat.stdev"
+        )
+        for band in BANDS
+    },
+    **{
+        f"{band}_n_relevant_bases": ColumnInfo(
+            "", f"{band.upper()} coefficients that stand out of the noise", "meta.number"
+        )
+        for band in BANDS
+    },
     PARALLAX: ColumnInfo("mas", "Parallax", "pos.parallax.trig"),
     PARALLAX_ERROR: ColumnInfo("mas", "Standard error of the parallax", "stat.error;pos.parallax"),
     RA: ColumnInfo("deg", "Right ascension (ICRS)", "pos.eq.ra;meta.main"),
