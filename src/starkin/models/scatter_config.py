@@ -33,7 +33,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "added_noise": 0.0,
     },
     "starkin": {
-        "encoder": (96, 64),
+        "encoder": (64, 64),
         "decoder": (64, 128),
         "scatter": (32, 64),
         "epochs": 60,
