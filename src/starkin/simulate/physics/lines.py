@@ -6,10 +6,10 @@ cannot hold. But it is close to linear in the damping parameter a: with the seca
 
     H(a, v) ≈ exp(-v²) + a G(v),
 
-with the exact Lorentz wings. (G is cut at -exp(-v²)/20 in the core so that no damping turns absorption
-into emission; the area of a line is then too large by 0.35 a, 1-3 % in giants.) So each
-species has two columns: one per absorber (Doppler core and natural damping), one per absorber
-and perturber (van der Waals damping) — and, where a list brings Stark constants, a third.
+with the exact Lorentz wings. (G is cut at -exp(-v²)/20 in the core so that no damping turns
+absorption into emission; the area of a line is then too large by 0.35 a, 1-3 % in giants.) So
+each species has two columns: one per absorber (Doppler core and natural damping), one per
+absorber and perturber (van der Waals damping) — and, where a list brings Stark constants, a third.
 """
 
 from __future__ import annotations
