@@ -45,9 +45,8 @@ def test_flux_is_that_of_the_effective_temperature():
 
 
 def test_solar_spectrum_in_absolute_units():
-    # Surface flux of the Sun from the solar spectral irradiance outside the atmosphere
-    # (Thuillier et al. 2003: 1.86, 1.75, 1.19, 0.90 W m^-2 nm^-1 at 500, 600, 800, 900 nm-ish
-    # bins) times (au / R)² = 46,230.
+    # Solar irradiance at 1 au [W m^-2 nm^-1], rounded values of the tabulated spectra (for
+    # instance Thuillier et al. 2003), times (au / R)² = 46,230 for the flux at the surface.
     sun = spectra([5777.0], [4.44])
     for (low, high), irradiance in {
         (495, 505): 1.91, (595, 605): 1.75, (795, 805): 1.12, (895, 905): 0.91,
