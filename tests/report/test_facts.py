@@ -84,6 +84,17 @@ def test_headline_counts() -> None:
     assert cards["stability (ARI)"].value == f"{np.mean(ari):.2f}"
 
 
+def test_one_population_boasts_of_no_stability() -> None:
+    titles = [card.title for card in facts.headline(make_discovery(300, n_populations=1))]
+    assert "population" in titles
+    assert not [title for title in titles if "ARI" in title]
+
+
+def test_sweep_goes_along_a_setting_that_varies() -> None:
+    rows = [{"min_cluster_size": 15, "min_samples": k, "n_populations": k} for k in (5, 10)]
+    assert sweep_columns(rows) == ("min_samples", [], ["n_populations"])
+
+
 def test_sweep_lines_follow_the_settings_that_vary() -> None:
     rows = [
         {"min_samples": k, "min_cluster_size": s, "method": "eom", "n_populations": k + s}

@@ -144,8 +144,8 @@ def test_a_run_with_nothing_but_latents() -> None:
     assert "The run left no record" in text
 
 
-def test_from_the_folder_it_is_the_same_report(small: Discovery, tmp_path: Path) -> None:
-    small.write(tmp_path)
+def test_from_the_folder_it_is_the_same_report(tmp_path: Path) -> None:
+    make_discovery(n_stars=400).write(tmp_path)
     page = write_report(tmp_path, tmp_path, figures=False)
     assert page == tmp_path / "report.html"
     back = Page(page.read_text())

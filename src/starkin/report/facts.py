@@ -81,7 +81,7 @@ def flatten(mapping: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _leaf(value: Any) -> str:
     if value is None:
         return "not set"
-    return number(value, 6) if isinstance(value, float) else str(value)
+    return number(value, 6) if isinstance(value, float) else str(value) or "–"
 
 
 def _finite(values: Any) -> list[float]:
@@ -196,8 +196,8 @@ def headline(discovery: Discovery) -> list[Card]:
             str(k),
             "population" if k == 1 else "populations",
             "groups denser than their surroundings in latent space"
-            if k
-            else "nothing stood out from the crowd",
+            if k > 1
+            else "no sub-population stood out from the sample",
         ),
     ]
     noise = (statistics.get("clustering") or {}).get("noise_fraction")
@@ -208,7 +208,8 @@ def headline(discovery: Discovery) -> list[Card]:
         cards.append(
             Card(f"{100 * noise:.1f} %", "in no population", "stars left unassigned, shown in grey")
         )
-    found = stability(statistics)
+    # One population agrees with itself: that is no success to boast of.
+    found = stability(statistics) if k > 1 else {}
     for what, title, meaning in (
         ("resamples", "stability (ARI)", "mean over {n} resamples of the stars"),
         ("model seeds", "across models (ARI)", "mean over {n} pairs of models of other seeds"),

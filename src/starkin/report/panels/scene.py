@@ -103,7 +103,8 @@ def plain_figure(x_label: str, y_label: str, **more: Any) -> figure:
     more.setdefault("toolbar_location", None)
     more.setdefault("tools", "")
     more.setdefault("min_border", 4)
-    plot = figure(background_fill_color=None, border_fill_color=None, **more)
+    # Opaque, or a canvas that is laid out anew keeps the old ticks under the new ones.
+    plot = figure(background_fill_color="white", border_fill_color="white", **more)
     plot.outline_line_color = FAINT
     plot.xaxis.axis_label = x_label
     plot.yaxis.axis_label = y_label

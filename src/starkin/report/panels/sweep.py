@@ -30,7 +30,9 @@ def sweep_columns(rows: list[dict[str, Any]]) -> tuple[str, list[str], list[str]
         return all(isinstance(row.get(key), (int, float)) for row in rows)
 
     settings = [key for key in _SETTINGS if key in rows[0]]
-    x = next((key for key in settings if number(key)), "")
+    numeric = [key for key in settings if number(key)]
+    varying = [key for key in numeric if len({row[key] for row in rows}) > 1]
+    x = (varying or numeric or [""])[0]
     lines = [key for key in settings if key != x and len({row.get(key) for row in rows}) > 1]
     results = [key for key in _RESULTS if key in rows[0] and number(key)]
     return x, lines, results

@@ -70,5 +70,7 @@ def _settled(curves: dict[str, list[float]]) -> Range1d:
     values = np.concatenate([np.asarray(v, float) for v in curves.values()])
     values = values[np.isfinite(values)]
     low, high = values.min(), np.percentile(values, 95)
+    if values.max() - low < 4 * (high - low):
+        high = values.max()
     pad = (high - low) or abs(low) or 1.0
     return Range1d(low - 0.06 * pad, high + 0.12 * pad)
