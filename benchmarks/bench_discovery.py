@@ -11,7 +11,7 @@ the same size, and for each the same sweep of HDBSCAN settings, criterion and te
     umap               UMAP of the same (left out where umap-learn is not installed)
 
 Reported: ARI over the stars that are in a population and over all (noise is one more
-class); recall of each class in the population that matches it best; AUROC of the outlier
+class); recall of each class in the one population that stands for it; AUROC of the outlier
 score for the class "unknown"; ARI under resampling and between model seeds; populations
 found in latents of a single-population survey; noise fraction; wall times.
 

@@ -50,11 +50,17 @@ def test_class_recovery_by_hand():
     labels = np.array([0, 0, 0, 0, 0, -1, 0, 1, -1])
     a, b, c = class_recovery(truth, labels)
     assert (a.cluster, a.recall, a.purity) == (0, pytest.approx(5 / 6), pytest.approx(5 / 6))
-    # F1 of b with cluster 0 is 2/8, with cluster 1 it is 2/3: the huge cluster does not win.
+    # F1 of b with cluster 0 is 2/8, with cluster 1 it is 2/3; c is noise.
     assert (b.cluster, b.recall, b.purity) == (1, 0.5, 1.0)
     assert (c.cluster, c.recall, c.purity) == (-1, 0.0, 0.0)
     assert a.fraction == pytest.approx(6 / 9)
     assert a.to_dict()["n_stars"] == 6
+
+
+def test_one_cluster_does_not_recall_every_class():
+    a, b = class_recovery(np.array(["a", "a", "a", "b"]), np.zeros(4, dtype=int))
+    assert (a.recall, a.purity) == (1.0, 0.75)
+    assert (b.cluster, b.recall) == (-1, 0.0)
 
 
 def test_class_recovery_when_all_is_noise():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import adjusted_rand_score
 
 __all__ = [
@@ -89,7 +90,7 @@ class ClassRecovery:
     fraction : float
         Of the whole sample.
     cluster : int
-        The cluster that holds most of it; -1 if it is all noise.
+        The cluster that stands for it; -1 if it has none of its own.
     recall : float
         Part of the class that is in that cluster.
     purity : float
@@ -108,10 +109,11 @@ class ClassRecovery:
 
 
 def class_recovery(truth: np.ndarray, labels: np.ndarray) -> list[ClassRecovery]:
-    """Recall and purity of each known class in the cluster that matches it best.
+    """Recall and purity of each known class in the cluster that stands for it.
 
-    The best cluster is the one with the highest F1, 2|A ∩ B| / (|A| + |B|), so
-    that one huge cluster does not "recall" every class at once.
+    Clusters are given to classes one to one, so that the sum of F1 =
+    2|A ∩ B| / (|A| + |B|) is largest (the assignment problem): a class that is
+    swallowed by another one's cluster was not found, and its recall is 0.
 
     Parameters
     ----------
@@ -125,19 +127,23 @@ def class_recovery(truth: np.ndarray, labels: np.ndarray) -> list[ClassRecovery]
     table = contingency(index, labels)
     class_size = np.bincount(index, minlength=len(names))
     cluster_size = np.bincount(labels[labels >= 0], minlength=table.shape[1])
+    total = class_size[:, None] + cluster_size[None, :]
+    f1 = 2 * table / np.maximum(total, 1)
+    own = np.full(len(names), -1)
+    rows, columns = linear_sum_assignment(f1, maximize=True)
+    shared = table[rows, columns] > 0
+    own[rows[shared]] = columns[shared]
     result = []
     for row, name in enumerate(names):
-        f1 = 2 * table[row] / np.maximum(class_size[row] + cluster_size, 1)
-        found = len(f1) > 0 and f1.max() > 0
-        best = int(f1.argmax()) if found else -1
+        inside = int(table[row, own[row]]) if own[row] >= 0 else 0
         result.append(
             ClassRecovery(
                 name=str(name),
                 n_stars=int(class_size[row]),
                 fraction=float(class_size[row] / len(labels)),
-                cluster=best,
-                recall=float(table[row, best] / class_size[row]) if found else 0.0,
-                purity=float(table[row, best] / cluster_size[best]) if found else 0.0,
+                cluster=int(own[row]),
+                recall=float(inside / class_size[row]),
+                purity=float(inside / cluster_size[own[row]]) if inside else 0.0,
             )
         )
     return result
