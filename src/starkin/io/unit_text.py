@@ -17,7 +17,7 @@ def vo_text(unit: u.UnitBase | str | None) -> str | None:
     """VOUnit text of ``unit``, with quotes round what VOUnit does not know."""
     if unit is None or str(unit) == "":
         return None
-    unit = parse_unit(unit)
+    unit = u.Unit(parse_unit(unit))
     try:
         return unit.to_string("vounit")
     except ValueError:

@@ -174,7 +174,7 @@ class SpectrumSet:
             )
         column = self.labels[name]
         # Integers have no NaN to fill in: a masked one must become a float first.
-        return np.ma.asarray(column).astype(np.float64).filled(np.nan)
+        return np.ma.filled(np.ma.asarray(column).astype(np.float64), np.nan)
 
     def has_label(self, name: str) -> bool:
         return name in self.labels.colnames
