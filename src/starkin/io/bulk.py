@@ -5,6 +5,12 @@ line a star; arrays are quoted ``"[1.0, 2.0, …]"`` or ``"(…)"``; what is mis
 is ``null``, empty, or an empty array. A row of 42 kB holds 3,190 numbers, so
 reading is turning text into numbers; that is done by :mod:`starkin.io.bulk_rows`
 while another thread unpacks (:mod:`starkin.io.bulk_text`).
+
+Measured on text of correlations, one core, ns a number in one run: compiled
+rows 38, pysimdjson 38, polars (strip_chars, split, cast) 69, pyarrow (split,
+cast) 74, numpy.fromstring 223. pysimdjson holds the interpreter's lock, so that
+unpacking and writing wait for it, and knows neither ``(…)`` nor NaN; hence code
+of our own. ``benchmarks/bench_ingest.py`` compares whole readers.
 """
 
 from __future__ import annotations
