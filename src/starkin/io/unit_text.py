@@ -15,20 +15,19 @@ __all__ = ["parse_unit", "vo_text"]
 
 def vo_text(unit: u.UnitBase | str | None) -> str | None:
     """VOUnit text of ``unit``, with quotes round what VOUnit does not know."""
-    if unit is None or str(unit) == "":
+    parsed = parse_unit(unit)
+    if parsed is None or str(parsed) == "":
         return None
-    unit = u.Unit(parse_unit(unit))
     try:
-        return unit.to_string("vounit")
+        return str(parsed.to_string("vounit"))
     except ValueError:
-        if not hasattr(unit, "bases"):
-            return str(unit)
+        if not isinstance(parsed, u.CompositeUnit):
+            return str(parsed)
         quoted = {u.electron: "'electron'"}
+        factors = sorted(zip(parsed.bases, parsed.powers, strict=True), key=lambda f: -f[1])
         return ".".join(
             quoted.get(base, base.name) + ("" if power == 1 else f"**{power}")
-            for base, power in sorted(
-                zip(unit.bases, unit.powers, strict=True), key=lambda p: -p[1]
-            )
+            for base, power in factors
         )
 
 
