@@ -124,7 +124,8 @@ def _single(n: int, bright: float, faint: float, rng: np.random.Generator) -> Gr
 def _cemp(n: int, bright: float, faint: float, rng: np.random.Generator) -> Group:
     def keep(s: dict[str, np.ndarray]) -> np.ndarray:
         # Hotter than 6000 K the CH band hardly shows at this resolution.
-        return (s["m_h"] < -1.7) & (s["teff"] > 4200) & (s["teff"] < 6000)
+        cool = (s["teff"] > 4200) & (s["teff"] < 6000)
+        return (s["phase"] > 0) & (s["m_h"] < -1.7) & cool
 
     stars = draw_component("halo", n, bright, faint, rng, keep)
     born_rich = rng.uniform(size=n) < np.clip(0.2 - 0.5 * (stars.m_h + 2.0), 0.05, 0.7)
