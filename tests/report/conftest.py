@@ -20,7 +20,7 @@ def small() -> Discovery:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[object]:
-    """Chromium without a window, with WebGL in software."""
+    """Chromium without a window or a GPU: the maps fall back from WebGL to the canvas."""
     webdriver = pytest.importorskip("selenium.webdriver")
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     driver = shutil.which("chromedriver")
@@ -32,9 +32,8 @@ def browser() -> Iterator[object]:
         "--headless=new",
         "--no-sandbox",
         "--disable-dev-shm-usage",
-        "--enable-unsafe-swiftshader",
-        "--use-gl=angle",
-        "--use-angle=swiftshader",
+        "--disable-gpu",
+        "--disable-3d-apis",
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",

@@ -201,6 +201,7 @@ def render_page(discovery: Discovery) -> str:
         "meta": _meta(scene, panels, spectra_meta),
         "n_pixels": len(spectra_meta["wavelength"]),
         "n_spectra": int(np.shape(spectra.data["flux"])[0]),
+        "backend": _source(environment, "backend.js"),
         "style": _source(environment, "page.css"),
         "scripts": [_source(environment, f"{script}.js") for script in SCRIPTS],
     }

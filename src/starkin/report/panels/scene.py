@@ -71,6 +71,7 @@ class Scene:
         """``direct`` are the coordinates that panels draw before the script has run."""
         data = {name: values.astype(np.float32) for name, values in direct.items()}
         data["shade"] = stars.position.astype(np.float32)
+        data["faint"] = faint_sizes(len(stars))
         scales = {n: Packed.of(stars.columns[n].values) for n in stars.labels}
         ids = stars.source_id.astype(np.int64).view(np.uint64)
         packed = {name: scale.code for name, scale in scales.items()}
@@ -92,6 +93,24 @@ class Scene:
                 nan_color=FAINT,
             ),
         )
+
+
+#: More stars than this are drawn smaller and fainter.
+MANY = 10_000
+#: While some stars are selected, at most about this many of the others are drawn by a browser
+#: without a GPU, for which 60,000 in each map take more than a second.
+_FAINT = 12_000
+
+
+def _size(n_stars: int) -> float:
+    return 3.0 if n_stars > MANY else 4.5
+
+
+def faint_sizes(n_stars: int) -> np.ndarray:
+    """Sizes of the stars outside a selection, shape (n_stars,); NaN is not drawn."""
+    sizes = np.full(n_stars, np.nan, dtype=np.float32)
+    sizes[:: -(-n_stars // _FAINT) or 1] = _size(n_stars)
+    return sizes
 
 
 _PIN = tuple(f"{panel}_{axis}" for panel in ("latent", "hr", "sky") for axis in "xy")
@@ -144,15 +163,15 @@ def scatter_panel(scene: Scene, name: str, x: str, y: str, **more: Any) -> Panel
         toolbar_location="above",
         **more,
     )
-    many = len(scene.stars) > 10_000
-    look = {"x": x, "y": y, "size": 3 if many else 4.5, "line_color": None}
+    many = len(scene.stars) > MANY
+    look = {"x": x, "y": y, "size": _size(len(scene.stars)), "line_color": None}
     paint = {"field": "shade", "transform": scene.mapper}
     glyph = Scatter(**look, fill_color=paint, fill_alpha=0.55 if many else 0.75)
     stars = plot.add_glyph(
         scene.source,
         glyph,
         selection_glyph=Scatter(**look, fill_color=paint, fill_alpha=0.9),
-        nonselection_glyph=Scatter(**look, fill_color=FAINT, fill_alpha=0.22),
+        nonselection_glyph=Scatter(**{**look, "size": "faint"}, fill_color=FAINT, fill_alpha=0.3),
     )
     ring = plot.scatter(
         f"{name}_x", f"{name}_y", source=scene.pin, size=15, fill_color=None,

@@ -81,7 +81,10 @@
         data[`${panel}_${axis}`] = star < 0 ? [] : [values ? values[star] : NaN];
       }
     }
-    page.models.pin.data = data;
+    const old = page.models.pin.data;
+    if (Object.entries(data).some(([name, value]) => old[name]?.[0] !== value[0])) {
+      page.models.pin.data = data;
+    }
   }
 
   page.parts.push(() => {
