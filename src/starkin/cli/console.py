@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import typer
@@ -14,8 +14,8 @@ from rich.progress import (
     TaskID,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
+from rich.table import Column
 
 from ..spectra.errors import StarkinError
 
@@ -55,7 +55,7 @@ class Steps:
             self._tasks[step] = self._bars.add_task(step, total=total, note=note)
         self._bars.update(self._tasks[step], completed=done, total=total, note=note)
 
-    def of(self, step: str):
+    def of(self, step: str) -> Callable[..., None]:
         """A (done, total, note) callable for one step."""
         return lambda done, total, note="": self(step, done, total, note)
 
@@ -63,13 +63,14 @@ class Steps:
 @contextmanager
 def steps() -> Iterator[Steps]:
     """Progress bars for the steps of a job."""
+    note = Column(ratio=1, no_wrap=True, overflow="ellipsis")
     with Progress(
-        TextColumn("{task.description:<22}"),
-        BarColumn(bar_width=28),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("[dim]{task.fields[note]}"),
+        TextColumn("{task.description}", table_column=Column(min_width=13, no_wrap=True)),
+        BarColumn(bar_width=16, table_column=Column(min_width=8)),
+        MofNCompleteColumn(table_column=Column(min_width=5, no_wrap=True)),
+        TimeElapsedColumn(table_column=Column(min_width=7, no_wrap=True)),
+        TextColumn("[dim]{task.fields[note]}", table_column=note),
+        expand=True,
         console=_errors,
     ) as bars:
         yield Steps(bars)

@@ -31,7 +31,9 @@ _COLUMNS = (
 
 def show_discovery(console: Console, found: Discovery) -> None:
     """The populations with their tests, and the two numbers that qualify them all."""
-    table = Table(title=f"{len(found.populations)} populations in {len(found.catalogue):,} stars")
+    n = len(found.populations)
+    title = f"{n} population{'s' * (n != 1)} in {len(found.catalogue):,} stars"
+    table = Table(title=title)
     shown = [column for column in _COLUMNS if column[0] in found.populations.colnames]
     for name, heading, _ in shown:
         table.add_column(heading, justify="left" if name == "simbad_type" else "right")
