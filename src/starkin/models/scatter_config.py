@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
 import torch
@@ -11,6 +11,7 @@ import torch
 from ..nets.losses import LossNormalisation
 from ..nets.scatter import PublishedScatterNetwork, ScatterNetwork, StarkinScatterNetwork
 from ..spectra import StarkinError
+from ..spectra.strict import settings_from
 from .training import TrainingSettings
 
 __all__ = ["RECIPES", "ScatterVAEConfig"]
@@ -175,17 +176,7 @@ class ScatterVAEConfig:
         StarkinError
             If a key is unknown or a value out of range.
         """
-        known = {f.name for f in fields(cls)}
-        unknown = sorted(set(settings) - known)
-        if unknown:
-            raise StarkinError(
-                f"Unknown setting {unknown[0]!r} of the scatter VAE; "
-                f"it has {', '.join(sorted(known))}."
-            )
-        values: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()
-        }
-        return cls(**values)
+        return settings_from(cls, settings, "the scatter VAE")
 
     # --- what follows from them ----------------------------------------------
     def training(self) -> TrainingSettings:

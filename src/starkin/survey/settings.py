@@ -6,13 +6,14 @@ import json
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from ..latent.clusters import FinderSettings
 from ..models.scatter_config import ScatterVAEConfig
 from ..spectra.errors import StarkinError
+from ..spectra.strict import settings_from
 
 __all__ = ["DiscoverConfig", "read_settings"]
 
@@ -88,25 +89,15 @@ class DiscoverConfig:
         StarkinError
             If a key is unknown or a value out of range.
         """
-        known = {f.name for f in fields(cls)}
-        if unknown := sorted(set(settings) - known):
-            raise StarkinError(
-                f"Unknown setting {unknown[0]!r}; a discovery run has {', '.join(sorted(known))}."
-            )
-        parts = dict(settings)
-        parts["model"] = ScatterVAEConfig.from_dict(parts.get("model", {}))
-        parts["populations"] = _finder(parts.get("populations", {}))
-        return cls(**parts)
-
-
-def _finder(settings: Mapping[str, Any]) -> FinderSettings:
-    known = {f.name for f in fields(FinderSettings)}
-    if unknown := sorted(set(settings) - known):
-        raise StarkinError(
-            f"Unknown setting {unknown[0]!r} of the population finder; "
-            f"it has {', '.join(sorted(known))}."
+        return settings_from(
+            cls,
+            settings,
+            "a discovery run",
+            model=ScatterVAEConfig.from_dict(settings.get("model", {})),
+            populations=settings_from(
+                FinderSettings, settings.get("populations", {}), "the population finder"
+            ),
         )
-    return FinderSettings(**settings)
 
 
 def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
