@@ -36,8 +36,9 @@ def train(
     Example: starkin train survey.fits --out model --seed 1
     """
     from ..models import ScatterVAE, ScatterVAEConfig
+    from ..survey.derived import fill_in
     from ..survey.inputs import load_spectra
-    from ..survey.selection import select_stars
+    from ..survey.selection import selected
     from ..survey.settings import read_settings
 
     with errors():
@@ -45,7 +46,8 @@ def train(
         if epochs is not None:
             settings["epochs"] = epochs
         model = ScatterVAE(ScatterVAEConfig.from_dict(settings), device=device)
-        spectra = select_stars(load_spectra(files), cut, select)
+        spectra = load_spectra(files)
+        spectra = spectra[selected(fill_in(spectra), cut, select)]
         checkpoint = out.with_name(f".{out.name}.checkpoint")
         with steps() as show:
             model.fit(spectra, seed=seed, checkpoint=checkpoint, progress=show.of("train"))

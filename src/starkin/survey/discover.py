@@ -25,7 +25,7 @@ from .derived import fill_in
 from .inputs import load_spectra
 from .provenance import versions
 from .run import Run
-from .selection import select_stars
+from .selection import selected
 from .settings import DiscoverConfig
 
 __all__ = ["discover"]
@@ -79,16 +79,19 @@ def discover(
     config = config or DiscoverConfig()
     tell = progress or (lambda step, done, total, note: None)
     spectra = load_spectra(items, labels=labels)
-    spectra = select_stars(fill_in(spectra), config.cut, config.select)
+    # Models see what was read: a magnitude synthesised for the diagrams is no measured one.
+    filled = fill_in(spectra)
+    keep = selected(filled, config.cut, config.select)
+    spectra, filled = spectra[keep], filled[keep]
     inputs = [{"files": spectra.meta.get("files", []), "fingerprint": spectra.fingerprint}]
     run = Run(out, config.to_dict(), inputs, overwrite=overwrite)
     _write_rejected(run, spectra)
     models = [_model(run, spectra, config, k, tell) for k in range(config.n_model_seeds)]
-    latents = _latents(run, models[0], spectra, tell)
+    latents = _latents(run, models[0], spectra, filled.labels, tell)
     search = _search(run, models, latents, spectra, config, tell)
     with run.step("characterise"):
         parts = characterise(
-            spectra,
+            filled,
             latents,
             search.populations,
             crossmatch=crossmatch,
@@ -159,7 +162,9 @@ def _model(
     return model
 
 
-def _latents(run: Run, model: ScatterVAE, spectra: SpectrumSet, tell: StepProgress) -> Latents:
+def _latents(
+    run: Run, model: ScatterVAE, spectra: SpectrumSet, labels: Table, tell: StepProgress
+) -> Latents:
     path = run.path("latents.parquet")
     if run.done("encode"):
         return Latents.read(path)
@@ -168,8 +173,10 @@ def _latents(run: Run, model: ScatterVAE, spectra: SpectrumSet, tell: StepProgre
         latents = model.encode(spectra)
         tell("encode", 1, 2, "likelihoods")
         scores = model.score(spectra)
+        derived = [name for name in labels.colnames if name not in latents.columns.colnames]
         latents = latents.with_columns(
-            **{name: scores[name] for name in (columns.LOG_LIKELIHOOD, columns.OUTLIER_SCORE)}
+            **{name: labels[name] for name in derived},
+            **{name: scores[name] for name in (columns.LOG_LIKELIHOOD, columns.OUTLIER_SCORE)},
         )
         latents.write(path)
     tell("encode", 2, 2, f"{len(latents):,} stars")

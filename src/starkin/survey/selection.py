@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..spectra import SpectrumSet, StarkinError
 from ..spectra.cuts import select
 
-__all__ = ["select_stars"]
+__all__ = ["selected"]
 
 
-def select_stars(spectra: SpectrumSet, cut: str = "full", condition: str = "") -> SpectrumSet:
-    """The stars that pass a catalogue cut and a user's condition on label columns.
+def selected(spectra: SpectrumSet, cut: str = "full", condition: str = "") -> np.ndarray:
+    """Which stars pass a catalogue cut and a user's condition on label columns.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_stars,)
 
     Raises
     ------
@@ -18,9 +24,9 @@ def select_stars(spectra: SpectrumSet, cut: str = "full", condition: str = "") -
     """
     keep = select(spectra, cut)
     if condition:
-        keep &= select(spectra, condition)
+        keep = keep & select(spectra, condition)
     if not keep.any():
         raise StarkinError(
             f"No star passes the cut {cut!r}" + (f" and {condition!r}." if condition else ".")
         )
-    return spectra if keep.all() else spectra[keep]
+    return keep
