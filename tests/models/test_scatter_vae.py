@@ -65,7 +65,7 @@ def test_learning_rates_by_hand() -> None:
     cycle = ScatterVAEConfig(epochs=10, learning_rate=1.0).training()
     rates = [cycle.rate(step, 10) for step in range(100)]
     assert rates[9] == max(rates) == 1.0
-    assert rates[0] == pytest.approx(0.1)
+    assert rates[0] == pytest.approx(0.25 + 0.75 * 0.1)
     assert rates[55] == pytest.approx(0.5)
     assert rates[-1] < 1e-3
 

@@ -12,6 +12,7 @@ from astropy.io.votable import from_table
 from astropy.table import Column, MaskedColumn, Table
 
 from ..arrow import table_to_arrow
+from ..unit_text import vo_text
 from ..write_xp import WRITERS, OutputColumn
 from .text import compressed
 
@@ -73,7 +74,7 @@ def _write_fits(table: list[OutputColumn], path: Path, gzipped: bool) -> None:
 
 
 def _fits_column(column: OutputColumn) -> fits.Column:
-    unit = column.unit or None
+    unit = vo_text(column.unit)
     if column.is_array:
         code = _FITS_CODES[column.type]
         cells = np.empty(len(column.values), dtype=object)
