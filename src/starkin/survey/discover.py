@@ -96,6 +96,7 @@ def discover(
             search.populations,
             crossmatch=crossmatch,
             simbad=simbad,
+            simbad_cache=run.path("simbad.csv"),
             n_permutations=config.n_permutations,
             n_spectra_shown=config.n_spectra_shown,
             seed=config.seed,
