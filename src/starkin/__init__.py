@@ -16,6 +16,7 @@ _HOME = {
     "DiscoverConfig": "starkin.survey",
     "Latents": "starkin.io",
     "PopulationFinder": "starkin.latent.clusters",
+    "Populations": "starkin.latent.populations",
     "ScatterVAE": "starkin.models",
     "ScatterVAEConfig": "starkin.models",
     "SpectrumSet": "starkin.spectra",
