@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from starkin import __version__
 from starkin.cli import app
-from starkin.io import Latents, write_spectra
+from starkin.io import Latents, read, write_spectra
 from starkin.spectra import SpectrumSet, XPGrid
 
 run = CliRunner().invoke
@@ -159,3 +159,32 @@ def test_versions_name_the_package_and_torch():
 def test_help_does_not_wait_for_torch():
     code = "import sys; import starkin.cli; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_demo_ends_with_a_report(tmp_path):
+    """Simulation, known objects, discovery and page, as `make demo` runs them, on few stars."""
+    quick = tmp_path / "quick.json"
+    quick.write_text(
+        '{"model": {"epochs": 3}, "n_model_seeds": 2, "n_resamples": 2, "n_surrogates": 1,'
+        ' "n_permutations": 19, "populations": {"n_resamples": 2}}'
+    )
+    out = tmp_path / "demo"
+    result = run(app, ["demo", "--out", str(out), "--n", "500", "--config", str(quick)])
+    assert result.exit_code == 0, result.output
+    assert "report:" in result.output
+    assert (out / "run" / "report.html").stat().st_size > 100_000
+    catalogue = Latents.read(out / "run" / "catalogue.fits")
+    assert len(catalogue) == 500
+    assert "object_type" in catalogue.columns.colnames
+    again = run(app, ["report", str(out / "run")])
+    assert again.exit_code == 0, again.output
+
+
+def test_simulated_spectra_are_written_in_the_format_asked_for(tmp_path):
+    out = tmp_path / "survey.csv.gz"
+    result = run(app, ["simulate", "survey", "--n", "20", "--seed", "2", "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    written = read(out)
+    assert len(written) == 20
+    assert written.correlations is not None
+    assert written.has_label("class_name")

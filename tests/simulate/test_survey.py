@@ -140,9 +140,11 @@ def test_missing_bands_are_masked_with_their_correlations():
 
 
 def test_presets_and_progress():
-    done: list[int] = []
-    single = simulate_survey(30, seed=5, single_population=True, progress=done.append)
-    assert done[-1] == 30
+    done: list[tuple[int, int]] = []
+    single = simulate_survey(
+        30, seed=5, single_population=True, progress=lambda *told: done.append(told[:2])
+    )
+    assert done[-1] == (30, 30)
     assert set(single.labels["component"]) == {"thin_disc"}
     for preset in ("survey", "cemp", "single"):
         assert sum(SurveyConfig(preset=preset).class_shares().values()) == pytest.approx(1.0)

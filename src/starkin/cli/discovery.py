@@ -127,6 +127,7 @@ def demo(
     ),
     n: Annotated[int, typer.Option(help="Stars to simulate.", min=500)] = 8_000,
     seed: Annotated[int, typer.Option(min=0)] = 1,
+    config: Annotated[Path | None, typer.Option(help="TOML or JSON file with settings.")] = None,
 ) -> None:
     """Simulate CEMP-like candidates and find the populations hidden among them."""
     from ..io import write_spectra
@@ -143,7 +144,7 @@ def demo(
                 )
             write_spectra(simulated, spectra)
             write_table(simulate_crossmatch(simulated, seed=seed), known)
-    discover([str(spectra)], out / "run", crossmatch=known, seed=seed)
+    discover([str(spectra)], out / "run", crossmatch=known, config=config, seed=seed)
 
 
 def _write_report(found, out: Path) -> Path:

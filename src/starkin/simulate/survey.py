@@ -151,7 +151,7 @@ def simulate_survey(
     config: SurveyConfig | None = None,
     single_population: bool = False,
     threads: int | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
     **settings: Any,
 ) -> SpectrumSet:
     """Simulate Gaia XP spectra of a population of stars with known truth.
@@ -169,7 +169,7 @@ def simulate_survey(
     threads : int, optional
         See :func:`iterate_survey`.
     progress : callable, optional
-        Told the number of stars done, after each block.
+        Called with stars done, stars in all and a short line, after each block.
     **settings
         Fields of :class:`SurveyConfig`.
 
@@ -201,7 +201,7 @@ def simulate_survey(
         parts.append(part)
         done += len(part)
         if progress is not None:
-            progress(done)
+            progress(done, n, f"{done:,} stars")
     survey = SpectrumSet.concatenate(parts)
     settings_used = {f.name: getattr(config, f.name) for f in fields(config)}
     return survey.replace(meta={"simulated": {"n": n, "seed": seed, **settings_used}})
