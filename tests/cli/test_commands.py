@@ -97,7 +97,7 @@ def test_import_checkpoint_makes_a_model_folder(shared, files):
     ("name", "content"),
     [
         ("empty.csv", b""),
-        ("cut.csv.gz", gzip.compress(b"source_id,bp_coefficients\n" * 1000)[:40]),
+        ("cut.csv.gz", gzip.compress(b"source_id,bp_coefficients\n" * 1000, mtime=0)[:40]),
         ("thesis.txt", b"It was a dark and stormy night."),
         ("damaged.fits", b"SIMPLE  =                    T" + b" " * 50),
     ],
