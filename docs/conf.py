@@ -19,4 +19,5 @@ html_title = "Starkin"
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 napoleon_use_rtype = False
+suppress_warnings = ["ref.python"]  # attributes of one name in several classes
 exclude_patterns = ["_build"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -109,3 +112,17 @@ def test_units_survive_also_those_the_standards_do_not_know(tmp_path, suffix):
     assert back["flux"].unit == u.electron / u.s
     assert back["parallax"].unit == u.mas
     assert "log" in str(back["logg"].unit)
+
+
+def test_what_a_killed_writer_left_is_swept_and_a_living_one_s_is_not(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left = tmp_path / f".a.{dead.pid}.part.txt"
+    busy = tmp_path / f".a.{os.getppid()}.part.txt"
+    left.write_text("half")
+    busy.write_text("half")
+    with atomic_file(tmp_path / "a.txt") as path:
+        path.write_text("whole")
+    assert not left.exists()
+    assert busy.exists()
+    assert (tmp_path / "a.txt").read_text() == "whole"

@@ -23,6 +23,27 @@ def _temporary(target: Path) -> Path:
     return target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
 
 
+def _sweep(target: Path) -> None:
+    """Remove what a process that was killed while writing ``target`` left behind."""
+    for leftover in target.parent.glob(f".{target.stem}.*.part{target.suffix}"):
+        writer = leftover.name.removeprefix(f".{target.stem}.").split(".")[0]
+        if writer.isdigit() and not _alive(int(writer)):
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink(missing_ok=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # It is somebody else's.
+    return True
+
+
 @contextmanager
 def atomic_file(target: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path; on success it becomes ``target``, on failure it goes.
@@ -36,6 +57,7 @@ def atomic_file(target: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = _temporary(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(target)
         yield temporary
         temporary.replace(target)
     except OSError as error:
@@ -54,6 +76,7 @@ def atomic_directory(target: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(target)
     temporary = _temporary(target)
     try:
+        _sweep(target)
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         yield temporary

@@ -86,7 +86,7 @@ class Store:
             Of values and errors.
         dtype : {"float32", "float64"}
             Of values and errors on disk. float32 rounds by at most 3e-4 of an
-            error bar on the brightest of the real stars tried (|value|/error up
+            error bar on the brightest of the real stars tried (value over error up
             to 5,200), and takes 190 GB for 220 million stars instead of 390.
         correlations : bool
             Keep packed correlations (XP grids only; 11.9 kB a star).

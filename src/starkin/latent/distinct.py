@@ -68,8 +68,8 @@ def energy_test(
 ) -> DistinctnessTest:
     """Compare two samples by their energy distance, with a permutation p-value.
 
-    E = 2 <|x - y|> - <|x - x'|> - <|y - y'|> and H = E / (2 <|x - y|>), averages
-    over all pairs, a star with itself included (Székely & Rizzo 2013, eqs. 6.1,
+    E = 2 <d(x, y)> - <d(x, x')> - <d(y, y')> and H = E / (2 <d(x, y)>), d the Euclidean
+    distance, averages over all pairs, a star with itself included (Székely & Rizzo 2013, eqs. 6.1,
     6.3). Random groups of the size of ``members`` are drawn from both together,
     which makes the p-value (1 + #{E_random >= E}) / (1 + n_permutations) exact
     (Phipson & Smyth 2010) whatever the distributions.
