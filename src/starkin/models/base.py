@@ -12,9 +12,9 @@ import numpy as np
 from astropy.table import Table
 
 from ..io.latents import Latents
-from ..spectra import Grid, SpectrumSet
+from ..spectra import Grid, SpectrumSet, StarkinError
 
-__all__ = ["Decoded", "Progress", "SpectrumModel"]
+__all__ = ["Decoded", "Progress", "SpectrumModel", "TwinPrior", "refuse_conditions"]
 
 #: Called with (step done, steps in all, a short line of metrics).
 Progress = Callable[[int, int, str], None]
@@ -36,8 +36,35 @@ class Decoded:
     scatter: np.ndarray
 
 
+@dataclass(frozen=True)
+class TwinPrior:
+    """How the latents of one composition differ, and how those of two compositions do.
+
+    A latent is ``z = composition's own value + leakage + measurement noise``; the noise of
+    each star is the covariance that :meth:`SpectrumModel.encode` gives.
+
+    Attributes
+    ----------
+    mean : ndarray, shape (n_latent,)
+        Of the compositions' own values.
+    within : ndarray, shape (n_latent, n_latent)
+        Covariance of the leakage: what temperature, gravity and the model's own limits
+        move while the composition stays. Noise is not in it.
+    between : ndarray, shape (n_latent, n_latent)
+        Covariance of the compositions' own values.
+    """
+
+    mean: np.ndarray
+    within: np.ndarray
+    between: np.ndarray
+
+
 class SpectrumModel(ABC):
     """Fit on spectra, encode them to latents, decode latents to spectra.
+
+    A model may be told label columns beside the spectra (its :attr:`conditions`): it finds
+    them in ``spectra.labels``, in :meth:`fit` and in :meth:`encode`, and :meth:`decode` takes
+    them as an array. A star that lacks one is flagged ``LABEL_MISSING`` and ``NOT_ENCODED``.
 
     A model owns its preprocessing: it takes spectra as they were read and
     normalises, standardises and masks by itself with what it learnt from its
@@ -67,9 +94,18 @@ class SpectrumModel(ABC):
     def encode(self, spectra: SpectrumSet) -> Latents:
         """Posterior mean and covariance of each star's latent. Deterministic."""
 
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Label columns that the model is told, in the order of :meth:`decode`'s array."""
+        return ()
+
     @abstractmethod
-    def decode(self, latents: np.ndarray) -> Decoded:
-        """Spectra at latents of shape (n_stars, n_latent). Deterministic."""
+    def decode(self, latents: np.ndarray, conditions: np.ndarray | None = None) -> Decoded:
+        """Spectra at latents of shape (n_stars, n_latent). Deterministic.
+
+        ``conditions``, shape (n_stars, n_conditions), in the units of the label columns, is
+        needed by a model that has some and refused by one that has none.
+        """
 
     @abstractmethod
     def sample(self, n: int, *, seed: int = 0) -> SpectrumSet:
@@ -78,6 +114,10 @@ class SpectrumModel(ABC):
     @abstractmethod
     def score(self, spectra: SpectrumSet) -> Table:
         """Columns ``source_id``, ``log_likelihood`` and ``outlier_score``, one row a star."""
+
+    def twin_prior(self) -> TwinPrior | None:
+        """What the likelihood ratio "same composition" needs; None for a model without it."""
+        return None
 
     @abstractmethod
     def save(self, directory: str | os.PathLike[str]) -> None:
@@ -97,3 +137,9 @@ class SpectrumModel(ABC):
     @abstractmethod
     def card(self) -> dict[str, Any]:
         """Package version, data fingerprint, seed, split, metrics and training history."""
+
+
+def refuse_conditions(model: SpectrumModel, conditions: np.ndarray | None) -> None:
+    """For the ``decode`` of a model without conditions: whoever gives some is mistaken."""
+    if conditions is not None:
+        raise StarkinError(f"A model of kind {model.kind} takes no conditions; leave them out.")

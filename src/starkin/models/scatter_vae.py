@@ -27,7 +27,7 @@ from ..spectra import Grid, SpectrumSet, StarkinError, XPGrid, columns
 from ..spectra.flags import Flag
 from . import directory as model_directory
 from . import scoring, training
-from .base import Decoded, Progress, SpectrumModel
+from .base import Decoded, Progress, SpectrumModel, refuse_conditions
 from .preprocessing import Prepared, Preprocessing
 from .scatter_config import ScatterVAEConfig
 from .scatter_training import elbo_loss, starting_network
@@ -242,14 +242,17 @@ class ScatterVAE(SpectrumModel):
         used = torch.isfinite(x) if used is None else used.to(self.device)
         return self.network.posterior(x, sigma, used)
 
-    def decode(self, latents: np.ndarray) -> Decoded:
+    def decode(self, latents: np.ndarray, conditions: np.ndarray | None = None) -> Decoded:
         """Coefficients per unit of G flux, and their intrinsic scatter, at latents.
 
         Parameters
         ----------
         latents : ndarray, shape (n_stars, n_latent)
             One row a star.
+        conditions : None
+            This model has none.
         """
+        refuse_conditions(self, conditions)
         latents = np.asarray(latents, dtype=np.float32)
         if latents.ndim != 2 or latents.shape[1] != self.config.n_latent:
             raise StarkinError(

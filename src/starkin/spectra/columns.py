@@ -53,6 +53,13 @@ TEFF_ERROR, LOGG_ERROR, M_H_ERROR = "teff_error", "logg_error", "m_h_error"
 ALPHA_M_ERROR, C_M_ERROR = "alpha_m_error", "c_m_error"
 STARFLAG, ASPCAPFLAG = "starflag", "aspcapflag"
 A_V = "a_v"
+SNR, RADIAL_VELOCITY = "snr", "radial_velocity"
+
+
+def abundance(element: str) -> str:
+    """Name of the abundance [X/H] of an element: ``mg_h``, …"""
+    return f"{element.lower()}_h"
+
 
 NORMALISATION_FLUX = "g_flux"
 NORMALISATION_METHOD = "g_flux_method"
@@ -85,6 +92,8 @@ def latent_correlation(i: int, j: int) -> str:
 # --- what only a simulation knows -------------------------------------------
 CLASS_NAME = "class_name"
 COMPONENT = "component"
+#: Stars of one composition (a pair, a cluster) share this number; -1 for a star on its own.
+COMPOSITION_ID = "composition_id"
 
 
 def truth(name: str) -> str:
@@ -144,6 +153,9 @@ KNOWN: dict[str, ColumnInfo] = {
     M_H_ERROR: ColumnInfo("", "Standard error of m_h (dex)", "stat.error;phys.abund.Z"),
     ALPHA_M_ERROR: ColumnInfo("", "Standard error of alpha_m (dex)", "stat.error;phys.abund"),
     C_M_ERROR: ColumnInfo("", "Standard error of c_m (dex)", "stat.error;phys.abund"),
+    SNR: ColumnInfo("", "Median signal-to-noise ratio per pixel", "stat.snr"),
+    RADIAL_VELOCITY: ColumnInfo("km s-1", "Barycentric radial velocity", "spect.dopplerVeloc.opt"),
+    COMPOSITION_ID: ColumnInfo("", "Stars of one composition share it, -1 for none (truth)"),
     CLASS_NAME: ColumnInfo("", "Simulated class (truth)", "meta.code.class"),
     COMPONENT: ColumnInfo("", "Simulated Galactic component (truth)", "meta.code.class"),
     "true_teff": ColumnInfo("K", "Simulated effective temperature (truth)"),
