@@ -209,3 +209,15 @@ def test_leading_coefficients_are_those_of_real_stars(shared: Path, survey):
             assert ours == pytest.approx(truth, abs=0.10)
         ours, truth = (np.median(x[:, 55] / x[:, 0]) for x in (mine, theirs))
         assert ours == pytest.approx(truth, rel=0.12)
+
+
+def test_without_noise_everything_else_is_the_same(survey):
+    truth = simulate_survey(500, seed=1, correlations=True, noise=False)
+    assert truth.source_id.tolist() == survey.source_id.tolist()
+    assert np.array_equal(truth.errors, survey.errors)
+    assert np.array_equal(truth.correlations, survey.correlations)
+    for name in survey.labels.colnames:
+        np.testing.assert_array_equal(truth.labels[name], survey.labels[name], err_msg=name)
+    pull = (survey.values - truth.values) / survey.errors
+    assert pull.std() == pytest.approx(1.0, abs=0.01)
+    assert abs(pull.mean()) < 0.02

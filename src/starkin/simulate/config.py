@@ -61,6 +61,9 @@ class SurveyConfig:
         True over stated standard deviation of the coefficients.
     missing_bp, missing_rp : float
         Shares of stars without a band; DR3 has one in 219 million without BP.
+    noise : bool
+        False gives the noiseless coefficients of the same stars, with the errors,
+        correlations and labels that they have with noise: the truth to judge models by.
     """
 
     preset: str = "survey"
@@ -72,6 +75,7 @@ class SurveyConfig:
     error_underestimate: float = 1.0
     missing_bp: float = MISSING_BP_RATE
     missing_rp: float = 0.0
+    noise: bool = True
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:

@@ -159,6 +159,7 @@ def observe(
     correlations: bool = True,
     error_underestimate: float = 1.0,
     missing_rate: dict[str, float] | None = None,
+    noise: bool = True,
 ) -> Observation:
     """Draw noisy coefficients and what is published of their uncertainty.
 
@@ -176,6 +177,8 @@ def observe(
         True over published standard deviation; users of DR3 find 1 to 2 at the bright end.
     missing_rate : dict of band to float, optional
         Share of stars without a band; by default DR3's.
+    noise : bool
+        False leaves the coefficients at the truth; all else is as with noise.
 
     Raises
     ------
@@ -202,8 +205,8 @@ def observe(
         sigma = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
         lower = np.linalg.cholesky(covariance)
         draws = shot.standard_normal((n, sigma.shape[1], 1))
-        noise = (lower @ draws)[:, :, 0]
-        values[:, columns] = truth[:, columns] + error_underestimate * noise
+        noisy = truth[:, columns] + error_underestimate * (lower @ draws)[:, :, 0]
+        values[:, columns] = noisy if noise else truth[:, columns]
         errors[:, columns] = sigma
         if packed is not None:
             correlation = covariance / (sigma[:, :, np.newaxis] * sigma[:, np.newaxis, :])
@@ -215,7 +218,7 @@ def observe(
         deviation[band] = (1.03 + 0.1 * bright / (1 + bright)) * np.exp(
             0.03 * fit.standard_normal(n)
         )
-        relevant[band] = _n_relevant(values[:, columns] / sigma)
+        relevant[band] = _n_relevant(noisy / sigma)
         missing[band] = np.less(loss.uniform(size=n), rates[band])
     # A source without either spectrum would not be in the table at all.
     missing["rp"] = missing["rp"] & ~missing["bp"]

@@ -72,6 +72,7 @@ def _block(config: SurveyConfig, seed: int, index: int, n: int) -> SpectrumSet:
         correlations=config.correlations,
         error_underestimate=config.error_underestimate,
         missing_rate={"bp": config.missing_bp, "rp": config.missing_rp},
+        noise=config.noise,
     )
     table = labels.describe(stars, class_name, stellar, magnitudes, distance, position, catalogue)
     grid = XPGrid()
