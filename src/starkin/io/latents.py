@@ -1,4 +1,4 @@
-"""`Latents`: the only way results of a model travel, and their catalogue."""
+"""`Latents`: the only way results of a model travel, their catalogue, and what twins look like."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..spectra import columns
 from ..spectra.errors import StarkinError
 from .catalogue import read_table, write_table
 
-__all__ = ["Latents"]
+__all__ = ["Latents", "TwinPrior"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -206,3 +206,26 @@ class Latents:
     def __repr__(self) -> str:
         model = self.model_id or "?"
         return f"<Latents: {len(self)} stars, {self.n_latent} dimensions, model {model}>"
+
+
+@dataclass(frozen=True, eq=False)
+class TwinPrior:
+    """How the latents of one composition differ, and how those of two compositions do.
+
+    A latent is ``z = composition's own value + leakage + measurement noise``; the noise of
+    each star is the covariance that :meth:`starkin.models.SpectrumModel.encode` gives.
+
+    Attributes
+    ----------
+    mean : ndarray, shape (n_latent,)
+        Of the compositions' own values.
+    within : ndarray, shape (n_latent, n_latent)
+        Covariance of the leakage: what temperature, gravity and the model's own limits
+        move while the composition stays. Noise is not in it.
+    between : ndarray, shape (n_latent, n_latent)
+        Covariance of the compositions' own values.
+    """
+
+    mean: np.ndarray
+    within: np.ndarray
+    between: np.ndarray

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from astropy.table import Table
 
-from ..io.latents import Latents
+from ..io.latents import Latents, TwinPrior
 from ..spectra import Grid, SpectrumSet, StarkinError
 
 __all__ = ["Decoded", "Progress", "SpectrumModel", "TwinPrior", "refuse_conditions"]
@@ -34,29 +34,6 @@ class Decoded:
 
     values: np.ndarray
     scatter: np.ndarray
-
-
-@dataclass(frozen=True)
-class TwinPrior:
-    """How the latents of one composition differ, and how those of two compositions do.
-
-    A latent is ``z = composition's own value + leakage + measurement noise``; the noise of
-    each star is the covariance that :meth:`SpectrumModel.encode` gives.
-
-    Attributes
-    ----------
-    mean : ndarray, shape (n_latent,)
-        Of the compositions' own values.
-    within : ndarray, shape (n_latent, n_latent)
-        Covariance of the leakage: what temperature, gravity and the model's own limits
-        move while the composition stays. Noise is not in it.
-    between : ndarray, shape (n_latent, n_latent)
-        Covariance of the compositions' own values.
-    """
-
-    mean: np.ndarray
-    within: np.ndarray
-    between: np.ndarray
 
 
 class SpectrumModel(ABC):
