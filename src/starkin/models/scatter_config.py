@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import torch
@@ -11,7 +11,13 @@ import torch
 from ..nets.losses import LossNormalisation
 from ..nets.scatter import PublishedScatterNetwork, ScatterNetwork, StarkinScatterNetwork
 from ..spectra import StarkinError
-from ..spectra.strict import settings_from
+from ..spectra.strict import (
+    require_one_of,
+    require_range,
+    require_widths,
+    settings_from,
+    settings_to,
+)
 from .training import TrainingSettings
 
 __all__ = ["RECIPES", "ScatterVAEConfig"]
@@ -116,56 +122,39 @@ class ScatterVAEConfig:
     scatter_floor: float = 1e-4
 
     def __post_init__(self) -> None:
-        self._one_of("recipe", tuple(RECIPES))
+        require_one_of(self, "recipe", tuple(RECIPES))
         for name, value in RECIPES[self.recipe].items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
-        self._one_of("loss_normalisation", ("sum", "mean"))
-        self._one_of("schedule", ("one-cycle", "cosine-restarts"))
+        require_one_of(self, "loss_normalisation", ("sum", "mean"))
+        require_one_of(self, "schedule", ("one-cycle", "cosine-restarts"))
         for name in ("encoder", "decoder", "scatter"):
-            widths = getattr(self, name)
-            if not all(isinstance(w, int) and w > 0 for w in widths) or not widths:
-                raise StarkinError(
-                    f"ScatterVAEConfig.{name} must be positive widths, got {widths!r}."
-                )
-            object.__setattr__(self, name, tuple(widths))
+            require_widths(self, name)
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.recipe == "laroche-speagle" and not (self.encoder == self.decoder == self.scatter):
             raise StarkinError(
                 "ScatterVAEConfig.decoder and .scatter must equal .encoder: the recipe "
                 "laroche-speagle mirrors its encoder."
             )
-        self._within("n_latent", 1, 256)
-        self._within("epochs", 1, 1_000_000)
-        self._within("batch_size", 2, 10_000_000)
-        self._within("restart_epochs", 1, 1_000_000)
-        self._within("patience", 0, 1_000_000)
-        self._within("n_noise", 1, 1024)
-        self._within("learning_rate", 1e-9, 10.0)
-        self._within("weight_decay", 0.0, 10.0)
-        self._within("clip", 0.0, 1e12)
-        self._within("kl_warm_up", 0.0, 1.0)
-        self._within("band_dropout", 0.0, 0.9)
-        self._within("added_noise", 0.0, 100.0)
-        self._within("validation_fraction", 0.001, 0.9)
-        self._within("scatter_floor", 1e-8, 1.0)
-
-    def _within(self, name: str, low: float, high: float) -> None:
-        value = getattr(self, name)
-        wanted = int if isinstance(low, int) else (int, float)
-        if isinstance(value, bool) or not isinstance(value, wanted) or not low <= value <= high:
-            raise StarkinError(f"ScatterVAEConfig.{name} must lie in {low}..{high}, got {value!r}.")
-
-    def _one_of(self, name: str, allowed: tuple[str, ...]) -> None:
-        if getattr(self, name) not in allowed:
-            raise StarkinError(
-                f"ScatterVAEConfig.{name} must be one of {', '.join(allowed)}, "
-                f"got {getattr(self, name)!r}."
-            )
+        require_range(self, "n_latent", 1, 256)
+        require_range(self, "epochs", 1, 1_000_000)
+        require_range(self, "batch_size", 2, 10_000_000)
+        require_range(self, "restart_epochs", 1, 1_000_000)
+        require_range(self, "patience", 0, 1_000_000)
+        require_range(self, "n_noise", 1, 1024)
+        require_range(self, "learning_rate", 1e-9, 10.0)
+        require_range(self, "weight_decay", 0.0, 10.0)
+        require_range(self, "clip", 0.0, 1e12)
+        require_range(self, "kl_warm_up", 0.0, 1.0)
+        require_range(self, "band_dropout", 0.0, 0.9)
+        require_range(self, "added_noise", 0.0, 100.0)
+        require_range(self, "validation_fraction", 0.001, 0.9)
+        require_range(self, "scatter_floor", 1e-8, 1.0)
 
     # --- as JSON ------------------------------------------------------------
     def to_dict(self) -> dict[str, Any]:
         """JSON types only; :meth:`from_dict` reads it back."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        return settings_to(self)
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> Self:

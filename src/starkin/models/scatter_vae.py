@@ -28,7 +28,7 @@ from ..spectra.flags import Flag
 from . import directory as model_directory
 from . import scoring, training
 from .base import Decoded, Progress, SpectrumModel, refuse_conditions
-from .preprocessing import Prepared, Preprocessing
+from .preprocessing import Prepared, Preprocessing, Standardised
 from .scatter_config import ScatterVAEConfig
 from .scatter_training import elbo_loss, starting_network
 
@@ -57,11 +57,12 @@ class ScatterVAE(SpectrumModel):
     """
 
     kind: ClassVar[str] = "scatter-vae"
+    config_class: ClassVar[type] = ScatterVAEConfig
 
     def __init__(
         self, config: ScatterVAEConfig | None = None, *, device: str = "cpu", threads: int = 0
     ) -> None:
-        self.config = config or ScatterVAEConfig()
+        self.config = config or self.config_class()
         self.device = device
         self.threads = threads
         self.preprocessing: Preprocessing | None = None
@@ -118,12 +119,12 @@ class ScatterVAE(SpectrumModel):
             "validation": validation.fingerprint,
         }
         with training.explicit_threads(self.threads):
-            network = starting_network(self.config, data, seed)
+            network = self._starting_network(data, seed)
             history = training.train(
                 network,
                 data.tensors,
                 held_out.tensors,
-                elbo_loss(network, self.config, train.grid),
+                self._loss(network, train.grid),
                 self.config.training(),
                 seed=seed,
                 device=self.device,
@@ -132,6 +133,7 @@ class ScatterVAE(SpectrumModel):
                 run_id=hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16],
                 progress=progress,
             )
+            self._after_training(network, data)
             calibration = scoring.calibrate(network, data, self.device)
             metrics = scoring.held_out_metrics(network, held_out, self.device)
         card = {
@@ -149,6 +151,16 @@ class ScatterVAE(SpectrumModel):
         }
         self.adopt(network, train.grid, preprocessing, calibration, card)
         return self
+
+    # What a variation of this model does otherwise.
+    def _starting_network(self, data: Standardised, seed: int) -> ScatterNetwork:
+        return starting_network(self.config, data, seed)
+
+    def _loss(self, network: ScatterNetwork, grid: Grid) -> training.Loss:
+        return elbo_loss(network, self.config, grid)
+
+    def _after_training(self, network: ScatterNetwork, data: Standardised) -> None:
+        """Set what follows from the trained network and its data in closed form."""
 
     @staticmethod
     def _usable(spectra: SpectrumSet) -> SpectrumSet:
@@ -178,9 +190,9 @@ class ScatterVAE(SpectrumModel):
         self._model_id = model_directory.fingerprint(self._files())
         self._encoder_arrays = network.encoder_arrays()
 
-    def with_preprocessing(self, preprocessing: Preprocessing) -> ScatterVAE:
+    def with_preprocessing(self, preprocessing: Preprocessing) -> Self:
         """This model with other statistics of normalisation; it shares the network."""
-        model = ScatterVAE(self.config, device=self.device, threads=self.threads)
+        model = type(self)(self.config, device=self.device, threads=self.threads)
         # The calibration of scores belongs to the old statistics and stays behind.
         model.adopt(self.network, self.grid, preprocessing, card=self._card)
         return model
@@ -190,7 +202,7 @@ class ScatterVAE(SpectrumModel):
     def network(self) -> ScatterNetwork:
         """The trained network, in evaluation mode."""
         if self._network is None:
-            raise StarkinError("This scatter VAE is not trained yet: call fit or load first.")
+            raise StarkinError(f"This {self.kind} is not trained yet: call fit or load first.")
         return self._network
 
     def encode(self, spectra: SpectrumSet) -> Latents:
@@ -367,7 +379,8 @@ class ScatterVAE(SpectrumModel):
             settings and weights do not fit together.
         """
         files = model_directory.read_model(directory, cls.kind)
-        model = cls(ScatterVAEConfig.from_dict(files.config), device=device, threads=threads)
+        config = cls.config_class.from_dict(files.config)  # type: ignore[attr-defined]
+        model = cls(config, device=device, threads=threads)
         network = model.config.network(files.grid.n_pixels, seed=0)
         try:
             network.load_state_dict(dict(files.weights))

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["Chunk", "EncoderArrays", "FastEncoder"]
+__all__ = ["Chunk", "EncoderArrays", "FastEncoder", "plain"]
 
 #: Standardised spectra, errors and, where anything is masked, what is used.
 Chunk = tuple[Tensor, Tensor, Tensor | None]
@@ -187,3 +187,8 @@ class FastEncoder:
 
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+def plain(tensor: Tensor) -> Tensor:
+    """A float32 copy on the CPU, as :class:`EncoderArrays` holds them."""
+    return tensor.detach().to("cpu", torch.float32).contiguous().clone()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .blocks import dense_block, fold_batch_norm, mlp
-from .inference import EncoderArrays
+from .inference import EncoderArrays, plain
 from .posterior import GaussianPosterior
 
 __all__ = ["PublishedScatterNetwork", "ScatterNetwork", "StarkinScatterNetwork"]
@@ -85,10 +85,10 @@ class PublishedScatterNetwork(ScatterNetwork):
         blocks = [list(block.children()) for block in self.encoder.children()]
         folded = [fold_batch_norm(linear, norm) for linear, norm, _ in blocks]
         return EncoderArrays(
-            hidden=tuple((_plain(weight.T), _plain(bias)) for weight, bias in folded),
+            hidden=tuple((plain(weight.T), plain(bias)) for weight, bias in folded),
             output=(
-                _plain(torch.cat([self.mu.weight, 0.5 * self.log_var.weight]).T),
-                _plain(torch.cat([self.mu.bias, 0.5 * self.log_var.bias])),
+                plain(torch.cat([self.mu.weight, 0.5 * self.log_var.weight]).T),
+                plain(torch.cat([self.mu.bias, 0.5 * self.log_var.bias])),
             ),
             activation="gelu",
             n_latent=self.n_latent,
@@ -203,16 +203,12 @@ class StarkinScatterNetwork(ScatterNetwork):
         output_bias[: self.n_latent] += self.encoder_skip.bias
         output_bias[self.n_latent : 2 * self.n_latent] += self.log_scale
         return EncoderArrays(
-            hidden=tuple((_plain(weight.T), _plain(bias)) for weight, bias in hidden),
-            output=(_plain(linear[-1].weight.T), _plain(output_bias)),
+            hidden=tuple((plain(weight.T), plain(bias)) for weight, bias in hidden),
+            output=(plain(linear[-1].weight.T), plain(output_bias)),
             activation="silu",
             n_latent=self.n_latent,
-            skip=_plain(self.encoder_skip.weight.T),
-            noise=_plain(self.noise.weight.T),
-            noise_hidden=_plain(first.weight[:, n:].T),
-            typical_variance=_plain(self.typical_variance),
+            skip=plain(self.encoder_skip.weight.T),
+            noise=plain(self.noise.weight.T),
+            noise_hidden=plain(first.weight[:, n:].T),
+            typical_variance=plain(self.typical_variance),
         )
-
-
-def _plain(tensor: Tensor) -> Tensor:
-    return tensor.detach().to("cpu", torch.float32).contiguous().clone()
