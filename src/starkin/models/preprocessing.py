@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..spectra import SpectrumSet, XPGrid, columns
+from ..spectra.flags import Flag
 from ..spectra.photometry import g_flux, is_normalised, normalise
 from ..spectra.transform import Standardiser
 
@@ -92,6 +93,21 @@ class Prepared:
             return x, sigma, None
         hidden = torch.from_numpy(np.ascontiguousarray(mask))
         return x.masked_fill_(hidden, 0.0), sigma.masked_fill_(hidden, 1.0), ~hidden
+
+    def flags(self) -> np.ndarray:
+        """:class:`~starkin.spectra.flags.Flag` bits that the data decide, shape (n_stars,)."""
+        spectra, mask = self.spectra, self.mask
+        flags = np.zeros(len(spectra), dtype=np.int32)
+        if mask.any():
+            flags[mask.any(axis=1)] |= Flag.PARTLY_MASKED
+            flags[mask.all(axis=1)] |= Flag.NOT_ENCODED
+            if isinstance(spectra.grid, XPGrid):
+                flags[spectra.band_missing("bp")] |= Flag.MISSING_BP
+                flags[spectra.band_missing("rp")] |= Flag.MISSING_RP
+        if columns.NORMALISATION_METHOD in spectra.labels.colnames:
+            synthetic = np.asarray(spectra.labels[columns.NORMALISATION_METHOD]) == "synthetic"
+            flags[synthetic] |= Flag.SYNTHETIC_G_FLUX
+        return flags
 
 
 def _single(array: np.ndarray) -> Tensor:

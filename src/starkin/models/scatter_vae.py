@@ -23,7 +23,7 @@ from ..nets import (
     GaussianPosterior,
     ScatterNetwork,
 )
-from ..spectra import Grid, SpectrumSet, StarkinError, XPGrid, columns
+from ..spectra import Grid, SpectrumSet, StarkinError, columns
 from ..spectra.flags import Flag
 from . import directory as model_directory
 from . import scoring, training
@@ -330,17 +330,7 @@ class ScatterVAE(SpectrumModel):
         return self.preprocessing
 
     def _flags(self, prepared: Prepared, mean: np.ndarray) -> np.ndarray:
-        spectra, mask = prepared.spectra, prepared.mask
-        flags = np.zeros(len(spectra), dtype=np.int32)
-        if mask.any():
-            flags[mask.any(axis=1)] |= Flag.PARTLY_MASKED
-            flags[mask.all(axis=1)] |= Flag.NOT_ENCODED
-            if isinstance(spectra.grid, XPGrid):
-                flags[spectra.band_missing("bp")] |= Flag.MISSING_BP
-                flags[spectra.band_missing("rp")] |= Flag.MISSING_RP
-        if columns.NORMALISATION_METHOD in spectra.labels.colnames:
-            synthetic = np.asarray(spectra.labels[columns.NORMALISATION_METHOD]) == "synthetic"
-            flags[synthetic] |= Flag.SYNTHETIC_G_FLUX
+        flags = prepared.flags()
         if self.calibration is not None:
             far = np.sum(mean**2, axis=1) > self.calibration.latent_limit
             flags[far] |= Flag.FAR_FROM_TRAINING
