@@ -213,6 +213,35 @@ def test_many_chunks_agree_with_one_star_at_a_time(monkeypatch):
     np.testing.assert_allclose(whole.errors, single.errors, rtol=1e-10)
 
 
+def test_threads_change_nothing(monkeypatch):
+    spectra = random_set(9, seed=10)
+    mask = np.zeros((9, 110), dtype=bool)
+    mask[[2, 3], :55] = True
+    spectra = spectra.replace(mask=mask)
+    monkeypatch.setattr("starkin.spectra.propagation.CHUNK_BYTES", 2 * 16 * 2970)
+    one, three = (sample_spectra(spectra, threads=n) for n in (1, 3))
+    np.testing.assert_array_equal(three.values, one.values)
+    np.testing.assert_array_equal(three.errors, one.errors)
+    memory = 4 * 8 * 343**2
+    one, three = (
+        np.concatenate([m for _, m in sampled_covariance(spectra, memory=memory, threads=n)])
+        for n in (1, 3)
+    )
+    np.testing.assert_array_equal(three, one)
+    with pytest.raises(StarkinError, match="threads must be at least 1, got 0"):
+        sample_spectra(spectra, threads=0)
+
+
+def test_an_error_in_a_thread_is_the_callers(monkeypatch):
+    """The second star of four lacks correlations: whichever thread meets it."""
+    spectra = random_set(4, seed=11)
+    correlations = spectra.correlations.copy()
+    correlations[1] = np.nan
+    monkeypatch.setattr("starkin.spectra.propagation.CHUNK_BYTES", 1)
+    with pytest.raises(StarkinError, match="have no BP correlations"):
+        sample_spectra(spectra.replace(correlations=correlations), correlated=True, threads=2)
+
+
 def test_units_labels_and_grid_travel_along():
     spectra = random_set(2, seed=10).with_labels(teff=[5000.0, 6000.0])
     sampled = sample_spectra(spectra, WavelengthGrid([4000.0, 5000.0, 9000.0], unit="Angstrom"))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numba import njit
 
 from .bases import require_official
 from .columns import BANDS
@@ -108,10 +109,42 @@ class Variance:
 
 def packed_covariance(errors: np.ndarray, packed: np.ndarray) -> np.ndarray:
     """The triangle of D R D in double precision, shape (n_stars, n_pairs)."""
-    column, row = np.tril_indices(errors.shape[1], k=-1)
-    # `take` keeps the rows of a star together in memory, which `errors[:, row]` does not;
-    # the products that follow are twice as fast for it.
-    covariance = errors.astype(np.float64).take(row, axis=1)
-    covariance *= errors.take(column, axis=1)
-    covariance *= packed
+    covariance = np.empty(packed.shape)
+    _scale_triangle(errors.astype(np.float64), packed, covariance)
     return covariance
+
+
+def full_covariance(errors: np.ndarray, packed: np.ndarray | None) -> np.ndarray:
+    """D R D as matrices in double precision, shape (n_stars, n_band, n_band)."""
+    errors = errors.astype(np.float64)
+    if packed is None:
+        return errors[:, :, np.newaxis] ** 2 * np.eye(errors.shape[1])
+    covariance = np.empty((*errors.shape, errors.shape[1]))
+    _scale_matrix(errors, packed, covariance)
+    return covariance
+
+
+# One pass over the triangle: as array operations it is three, with two gathers.
+@njit(nogil=True, cache=True, error_model="numpy")
+def _scale_triangle(errors, packed, out):
+    for star in range(errors.shape[0]):
+        pair = 0
+        for column in range(1, errors.shape[1]):
+            for row in range(column):
+                out[star, pair + row] = (
+                    errors[star, row] * errors[star, column] * packed[star, pair + row]
+                )
+            pair += column
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _scale_matrix(errors, packed, out):
+    for star in range(errors.shape[0]):
+        pair = 0
+        for column in range(errors.shape[1]):
+            for row in range(column):
+                value = errors[star, row] * errors[star, column] * packed[star, pair + row]
+                out[star, column, row] = value
+                out[star, row, column] = value
+            out[star, column, column] = errors[star, column] ** 2
+            pair += column

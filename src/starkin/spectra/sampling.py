@@ -26,19 +26,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from itertools import pairwise
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from .bases import BAND_RANGE, DESIGN_UNIT, band_design, default_wavelength, merge_weights
 from .columns import BANDS
-from .correlations import unpack_correlations
 from .errors import StarkinError
 from .grid import WavelengthGrid, XPGrid
 from .projection import projection_matrix
-from .propagation import Variance, chunks, packed_covariance, patterns, require_xp, triangles
+from .propagation import Variance, chunks, full_covariance, patterns, require_xp, triangles
 from .spectrum_set import SpectrumSet
+from .threads import each, worker_count
 
 __all__ = ["fit_coefficients", "sample_spectra", "sampled_covariance"]
 
@@ -51,9 +51,19 @@ class _Block:
     columns: slice
     design: np.ndarray  # (n_band, n_columns), weights included
 
+    @cached_property
+    def variance(self) -> Variance:
+        return Variance(self.design)
+
 
 def _blocks(available: tuple[str, ...], wavelength: np.ndarray | None) -> list[_Block]:
     """The contributions for stars that have just these bands."""
+    return _made_blocks(available, None if wavelength is None else wavelength.tobytes())
+
+
+@lru_cache(maxsize=6)
+def _made_blocks(available: tuple[str, ...], given: bytes | None) -> list[_Block]:
+    wavelength = None if given is None else np.frombuffer(given)
     grid = default_wavelength() if wavelength is None else wavelength
     if len(available) == 2:
         weights = merge_weights(wavelength)
@@ -85,6 +95,7 @@ def sample_spectra(
     wavelength: np.ndarray | WavelengthGrid | None = None,
     *,
     correlated: bool | None = None,
+    threads: int | None = None,
 ) -> SpectrumSet:
     """Absolute spectra against wavelength from XP coefficients.
 
@@ -99,6 +110,8 @@ def sample_spectra(
         Whether flux errors take the coefficients' correlations into account. By
         default they do where a star has them; True insists; False treats all
         coefficients as independent.
+    threads : int, optional
+        As many as BLAS has without it.
 
     Returns
     -------
@@ -117,21 +130,27 @@ def sample_spectra(
     nm = _asked(wavelength)
     target = default_wavelength() if nm is None else nm
     flux = np.zeros((len(spectra), target.size))
-    variance = np.full_like(flux, np.nan)
+    flux_errors = np.full_like(flux, np.nan)
+
+    def sample(piece: tuple[list[_Block], np.ndarray]) -> None:
+        blocks, rows = piece
+        at = _span(rows)
+        variance = np.zeros((rows.size, target.size))
+        for block in blocks:
+            part = grid.band(block.band)
+            packed = triangles(spectra, rows, block.band, correlated)
+            flux[at, block.columns] += spectra.values[at, part] @ block.design
+            variance[:, block.columns] += block.variance(spectra.errors[at, part], packed)
+        # Where no band reaches the variance is 0, and where the "correlations" are no
+        # correlation matrix it may be negative: a set of spectra masks both.
+        with np.errstate(invalid="ignore"):
+            flux_errors[at] = np.sqrt(variance)
+
+    pieces = []
     for available, rows in patterns(spectra):
-        blocks = [(block, Variance(block.design)) for block in _blocks(available, nm)]
-        for chunk in chunks(rows, 16 * grid.n_correlations):
-            reached = np.zeros((chunk.size, target.size))
-            for block, propagate in blocks:
-                part = grid.band(block.band)
-                packed = triangles(spectra, chunk, block.band, correlated)
-                flux[chunk, block.columns] += spectra.values[chunk, part] @ block.design
-                reached[:, block.columns] += propagate(spectra.errors[chunk, part], packed)
-            variance[chunk] = reached
-    # Where no band reaches the variance is 0, and where the "correlations" are no
-    # correlation matrix it may be negative: a set of spectra masks both.
-    with np.errstate(invalid="ignore"):
-        flux_errors = np.sqrt(variance)
+        blocks = _blocks(available, nm)
+        pieces += [(blocks, chunk) for chunk in chunks(rows, 16 * grid.n_correlations)]
+    each(sample, pieces, worker_count(threads))
     return spectra.replace(
         values=flux,
         errors=flux_errors,
@@ -141,6 +160,12 @@ def sample_spectra(
         unit=spectra.unit * DESIGN_UNIT,
         meta={**spectra.meta, "flux_errors": _how(spectra, correlated)},
     )
+
+
+def _span(rows: np.ndarray) -> slice | np.ndarray:
+    """The same increasing rows as a slice if they are one: a view instead of a copy."""
+    first, last = int(rows[0]), int(rows[-1])
+    return slice(first, last + 1) if last - first + 1 == rows.size else rows
 
 
 def _how(spectra: SpectrumSet, correlated: bool | None) -> str:
@@ -156,6 +181,7 @@ def sampled_covariance(
     wavelength: np.ndarray | WavelengthGrid | None = None,
     *,
     memory: int = 16 * 2**20,
+    threads: int | None = None,
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Full covariance matrices of sampled spectra, a bounded number at a time.
 
@@ -168,6 +194,8 @@ def sampled_covariance(
     memory : int
         Upper limit of one piece [byte]; at least one star comes at a time (0.9 MB on
         the official sampling).
+    threads : int, optional
+        As many as BLAS has without it.
 
     Yields
     ------
@@ -183,23 +211,32 @@ def sampled_covariance(
     groups = [(_blocks(available, nm), rows) for available, rows in patterns(spectra)]
     incomplete: np.ndarray = np.any(spectra.mask, axis=1)
     size = max(1, memory // (8 * n_wave**2))
+    workers = worker_count(threads)
     for start in range(0, len(spectra), size):
         stop = min(start + size, len(spectra))
         covariance = np.empty((stop - start, n_wave, n_wave))
         covariance[incomplete[start:stop]] = np.nan
-        with _blas().limit(limits=1, user_api="blas"):
-            for blocks, rows in groups:
-                here = rows[np.searchsorted(rows, start) : np.searchsorted(rows, stop)]
-                halves = [_coefficient_covariance(spectra, here, b.band) @ b.design for b in blocks]
-                for row, *half in zip(here, *halves, strict=True):
-                    _place(covariance[row - start], blocks, half)
+        pieces = []
+        for blocks, rows in groups:
+            here = rows[np.searchsorted(rows, start) : np.searchsorted(rows, stop)]
+            parts = np.array_split(here, workers)
+            pieces += [(blocks, part, covariance, start) for part in parts if part.size]
+        each(lambda piece: _fill(spectra, *piece), pieces, workers)
         yield slice(start, stop), covariance
 
 
-@lru_cache(maxsize=1)
-def _blas() -> ThreadpoolController:
-    """Products of one star's size lose by every further thread, on a busy machine tenfold."""
-    return ThreadpoolController()
+def _fill(
+    spectra: SpectrumSet, blocks: list[_Block], rows: np.ndarray, out: np.ndarray, start: int
+) -> None:
+    """Write the matrices of some stars; the first of ``out`` is that of star ``start``."""
+    grid = require_xp(spectra)
+    halves = []
+    for block in blocks:
+        errors = spectra.errors[rows, grid.band(block.band)]
+        covariance = full_covariance(errors, triangles(spectra, rows, block.band))
+        halves.append(covariance @ block.design)
+    for row, *half in zip(rows, *halves, strict=True):
+        _place(out[row - start], blocks, half)
 
 
 def _place(out: np.ndarray, blocks: list[_Block], halves: list[np.ndarray]) -> None:
@@ -222,24 +259,14 @@ def _place(out: np.ndarray, blocks: list[_Block], halves: list[np.ndarray]) -> N
 
 
 def _symmetric_product(left: np.ndarray, right: np.ndarray, out: np.ndarray) -> None:
-    """A product known to be symmetric, three quarters computed and one quarter copied."""
-    half = len(left) // 2
-    np.matmul(left[:half], right, out=out[:half])
-    np.matmul(left[half:], right[:, half:], out=out[half:, half:])
-    out[half:, :half] = out[:half, half:].T
+    """A product known to be symmetric: strips from the diagonal on, the rest copied.
 
-
-def _coefficient_covariance(spectra: SpectrumSet, rows: np.ndarray, band: str) -> np.ndarray:
-    """K = D R D of one band, shape (len(rows), n_band, n_band)."""
-    grid = require_xp(spectra)
-    errors = spectra.errors[rows, grid.band(band)].astype(np.float64)
-    packed = triangles(spectra, rows, band)
-    if packed is None:
-        return errors[:, :, np.newaxis] ** 2 * np.eye(errors.shape[1])
-    covariance = unpack_correlations(packed_covariance(errors, packed), errors.shape[1])
-    diagonal = np.arange(errors.shape[1])
-    covariance[:, diagonal, diagonal] = errors**2
-    return covariance
+    Three strips take two thirds of the arithmetic; more are too thin for BLAS.
+    """
+    edges = np.linspace(0, len(left), 4).astype(int)
+    for start, stop in pairwise(edges):
+        np.matmul(left[start:stop], right[:, start:], out=out[start:stop, start:])
+        out[stop:, start:stop] = out[start:stop, stop:].T
 
 
 def fit_coefficients(spectra: SpectrumSet, grid: XPGrid | None = None) -> SpectrumSet:
