@@ -146,7 +146,7 @@ def test_truncated_binary_files(tmp_path: Path, make_spectra, name: str) -> None
         (b"", "is empty"),
         (gzip.compress(b"", mtime=0), "is empty"),
         (b"source_id,bp_coefficients\n", "holds no rows"),
-        (b"\x89HDF\r\n\x1a\n" + b"\0" * 64, "it is HDF5"),
+        (b"\x89HDF\r\n\x1a\n" + b"\0" * 64, "as hdf5"),
         (b"<!DOCTYPE html>\n<html>busy</html>", "a web page"),
         (b"name,age\nx,1\n", "does not name a column source_id"),
         (b"\x7fELF\0\0\0\0", "in no format that starkin knows"),

@@ -2,6 +2,7 @@
 
 from .latents import Latents
 from .registry import formats, identify, read
+from .write_vectors import write_vectors
 from .write_xp import write_spectra
 
-__all__ = ["Latents", "formats", "identify", "read", "write_spectra"]
+__all__ = ["Latents", "formats", "identify", "read", "write_spectra", "write_vectors"]

@@ -27,7 +27,13 @@ from ..spectra.errors import StarkinError
 from .column_table import ARRAY_COLUMNS, ColumnTable, Ragged, Rejection
 from .label_columns import harmonise_labels
 
-__all__ = ["COEFFICIENT_UNIT", "band_sizes", "columns_to_spectra", "standard_names"]
+__all__ = [
+    "COEFFICIENT_UNIT",
+    "band_sizes",
+    "columns_to_spectra",
+    "source_ids",
+    "standard_names",
+]
 
 #: Of the archive's coefficients, which carry no unit in its files (Gaia DR3
 #: data model; Carrasco et al. 2021: internally calibrated flux).
@@ -201,7 +207,7 @@ def columns_to_spectra(
         numbers.
     """
     table = standard_names(table)
-    source_id, id_known = _source_ids(table)
+    source_id, id_known = source_ids(table)
     rows = _Rows(table, source_id, id_known, dict(table.cell_errors))
     rows.refuse(~id_known, "source_id is missing")
     sizes = band_sizes(table)
@@ -247,8 +253,8 @@ def columns_to_spectra(
     return spectra
 
 
-def _source_ids(table: ColumnTable) -> tuple[np.ndarray, np.ndarray]:
-    """Ids, and which of them are known."""
+def source_ids(table: ColumnTable) -> tuple[np.ndarray, np.ndarray]:
+    """Ids, and which of them are known; text that is no integer goes to ``cell_errors``."""
     if columns.SOURCE_ID not in table.scalars.colnames:
         raise StarkinError(
             f"{table.name} has no column {columns.SOURCE_ID!r}; "

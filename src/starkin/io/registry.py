@@ -1,9 +1,10 @@
 """Which format a file is in, and one `read` for all of them.
 
-A format registers a reader with a test of its first bytes; the name of a file
-is only asked when the bytes leave a choice. Readers produce columns
-(:class:`~starkin.io.column_table.ColumnTable`); what those mean is decided in
-:mod:`starkin.io.columns_to_spectra`.
+A format registers a reader with a test of its content; the name of a file is
+never asked. Readers of XP coefficients produce columns
+(:class:`~starkin.io.column_table.ColumnTable`), whose meaning is decided in
+:mod:`starkin.io.columns_to_spectra`; readers of spectra on wavelengths, whose
+formats bring their own grids, produce the spectra.
 """
 
 from __future__ import annotations
@@ -25,23 +26,26 @@ from .columns_to_spectra import band_sizes, columns_to_spectra, standard_names
 from .source import Source
 from .store import MANIFEST, Store
 
-__all__ = ["Format", "formats", "identify", "read", "read_columns", "register"]
+__all__ = ["Format", "formats", "identify", "read", "read_columns", "register", "register_spectra"]
 
 Reader = Callable[[Any], ColumnTable]
+#: Gets the source and ``on_error``.
+SpectrumReader = Callable[[Any, str], SpectrumSet]
 
 
 @dataclass(frozen=True)
 class Format:
     """A way of holding spectra.
 
-    ``matches`` gets the first bytes of a file; ``accepts`` gets an object in
-    memory. One of the two is set.
+    ``matches`` gets a file and its first bytes; ``accepts`` gets an object in
+    memory. One of the two is set, and one of ``read`` and ``read_spectra``.
     """
 
     name: str
     description: str
-    read: Reader
-    matches: Callable[[bytes], bool] | None = None
+    read: Reader | None = None
+    read_spectra: SpectrumReader | None = None
+    matches: Callable[[Source, bytes], bool] | None = None
     accepts: Callable[[Any], bool] | None = None
 
 
@@ -62,7 +66,31 @@ def register(
     """
 
     def add(reader: Reader) -> Reader:
-        _FORMATS[name] = Format(name, description, reader, matches, accepts)
+        look = None if matches is None else (lambda _, head: matches(head))
+        _FORMATS[name] = Format(name, description, reader, matches=look, accepts=accepts)
+        return reader
+
+    return add
+
+
+def register_spectra(
+    name: str,
+    description: str,
+    *,
+    matches: Callable[[Source, bytes], bool] | None = None,
+    accepts: Callable[[Any], bool] | None = None,
+) -> Callable[[SpectrumReader], SpectrumReader]:
+    """Decorate a reader of spectra on wavelengths: ``Source`` (or object) and ``on_error`` in,
+    `SpectrumSet` out.
+
+    ``matches`` may look inside the file: a FITS file tells what it is in its
+    later headers.
+    """
+
+    def add(reader: SpectrumReader) -> SpectrumReader:
+        _FORMATS[name] = Format(
+            name, description, read_spectra=reader, matches=matches, accepts=accepts
+        )
         return reader
 
     return add
@@ -112,9 +140,20 @@ def _identify_source(source: Source) -> str:
     if not head:
         raise StarkinError(f"{source.name} is empty.")
     for format_ in _known().values():
-        if format_.matches is not None and format_.matches(head):
+        if format_.matches is not None and _matches(format_, source, head):
             return format_.name
     raise StarkinError(f"{source.name} is in no format that starkin knows{_guess(head)}.")
+
+
+def _matches(format_: Format, source: Source, head: bytes) -> bool:
+    assert format_.matches is not None
+    try:
+        return format_.matches(source, head)
+    except StarkinError:
+        raise
+    except Exception:
+        # A look inside a damaged file fails in many ways; its reader will say what is wrong.
+        return False
 
 
 def _guess(head: bytes) -> str:
@@ -122,8 +161,6 @@ def _guess(head: bytes) -> str:
     start = head.lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html")):
         return ": it is a web page, probably the server's error message; download it again"
-    if head.startswith(b"\x89HDF"):
-        return ": it is HDF5; save the table as Parquet, FITS or VOTable"
     if head.startswith(b"\x80") or head.startswith(b"\x93NUMPY"):
         return ": it is a Python dump; save the table as Parquet, FITS or VOTable"
     if b"\0" not in head and b"\n" in head:
@@ -142,14 +179,30 @@ def read_columns(item: Any, *, format: str | None = None) -> ColumnTable:
     StarkinError
         If the file cannot be read as what it is.
     """
+    table = _read_one(item, format, "raise")
+    if isinstance(table, SpectrumSet):
+        raise StarkinError(
+            f"{table.meta['files'][0]} holds spectra on wavelengths, not XP columns."
+        )
+    return table
+
+
+def _read_one(item: Any, format: str | None, on_error: str) -> ColumnTable | SpectrumSet:
+    """One file or object by its format's reader, with any failure told in one sentence."""
     source = Source(item) if _is_path(item) else item
     if format is None:
         format = _identify_source(source) if isinstance(source, Source) else identify(item)
     elif format not in _known():
         raise StarkinError(f"There is no format {format!r}; choose from {', '.join(formats())}.")
     name = source.name if isinstance(source, Source) else f"the {format} table"
+    chosen = _known()[format]
     try:
-        table = _known()[format].read(source)
+        table: ColumnTable | SpectrumSet
+        if chosen.read_spectra is not None:
+            table = chosen.read_spectra(source, on_error)
+        else:
+            assert chosen.read is not None
+            table = chosen.read(source)
     except StarkinError:
         raise
     except Exception as error:
@@ -157,7 +210,8 @@ def read_columns(item: Any, *, format: str | None = None) -> ColumnTable:
         # may even ask for terabytes of memory); a user needs one.
         detail = " ".join(str(error).split())[:200] or type(error).__name__
         raise StarkinError(f"Cannot read {name} as {format}: {detail}") from error
-    if len(table) == 0 and not table.rejected:
+    rejected = table.rejected if isinstance(table, ColumnTable) else table.meta.get("rejected")
+    if len(table) == 0 and not rejected:
         raise StarkinError(f"{name} holds no rows.")
     return table
 
@@ -212,7 +266,10 @@ def read(
     on_error: str = "raise",
     check_correlations: bool = True,
 ) -> SpectrumSet:
-    """Read XP spectra from files, folders, ZIP archives or tables in memory.
+    """Read spectra from files, folders, ZIP archives or tables in memory.
+
+    XP coefficients and spectra on wavelengths alike; what is read together must be
+    on one grid.
 
     Parameters
     ----------
@@ -261,7 +318,11 @@ def read(
         if isinstance(item, SpectrumSet):
             waiting.append(item)
             continue
-        table = standard_names(read_columns(item, format=format))
+        piece = _read_one(item, format, on_error)
+        if isinstance(piece, SpectrumSet):
+            waiting.append(piece)
+            continue
+        table = standard_names(piece)
         found = band_sizes(table)
         for band, size in found.items():
             expected, where = sizes.setdefault(band, (size, table.name))

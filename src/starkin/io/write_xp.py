@@ -23,7 +23,7 @@ from .archive_columns import XP_COLUMNS
 from .atomic import atomic_file
 from .columns_to_spectra import COEFFICIENT_UNIT
 
-__all__ = ["WRITERS", "OutputColumn", "write_spectra"]
+__all__ = ["WRITERS", "OutputColumn", "label_column", "write_spectra"]
 
 #: Suffix (less ``.gz``) to format.
 _SUFFIXES = {
@@ -148,13 +148,13 @@ def _output_columns(spectra: SpectrumSet) -> list[OutputColumn]:
         if name in arrays:
             ordered.append(arrays[name])
         elif name in labels.colnames and not archive.is_array:
-            ordered.append(_label_column(labels, name))
+            ordered.append(label_column(labels, name))
     written = {column.name for column in ordered}
     for name in labels.colnames:
         if name in XP_COLUMNS and XP_COLUMNS[name].is_array:
             raise StarkinError(f"Label column {name!r} has the name of a spectrum's; rename it.")
         if name not in written:
-            ordered.append(_label_column(labels, name))
+            ordered.append(label_column(labels, name))
     return ordered
 
 
@@ -190,7 +190,8 @@ def _array_columns(spectra: SpectrumSet) -> dict[str, OutputColumn]:
     return result
 
 
-def _label_column(labels: Table, name: str) -> OutputColumn:
+def label_column(labels: Table, name: str) -> OutputColumn:
+    """A label column as it is to be written, with unit, description and what is missing."""
     column = labels[name]
     if not hasattr(column, "dtype") or not hasattr(column, "info"):
         raise StarkinError(

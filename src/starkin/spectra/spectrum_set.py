@@ -78,7 +78,7 @@ class SpectrumSet:
         bad = np.logical_not(usable, out=usable)
         if self.mask is not None:
             bad |= np.asarray(self.mask, dtype=bool)
-        if bad.any():
+        if bad.any() and not _harmless(values, errors, bad):
             # A masked number must never leak: make it harmless, not merely flagged.
             # (Copy and fill: streams pass here, and this is twice as fast as np.where.)
             values, errors = values.copy(), errors.copy()
@@ -212,3 +212,8 @@ class SpectrumSet:
         if self.labels.colnames:
             parts.append(f"{len(self.labels.colnames)} label columns")
         return f"<SpectrumSet: {', '.join(parts)}>"
+
+
+def _harmless(values: np.ndarray, errors: np.ndarray, bad: np.ndarray) -> bool:
+    """Whether masked values are 0 with error 1 already: then nothing need be copied."""
+    return not np.any(values, where=bad) and bool(np.all(errors == 1, where=bad))

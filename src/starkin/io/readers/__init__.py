@@ -4,6 +4,6 @@ The order is that in which the tests of the first bytes are tried: from magic
 numbers to the lenient look at a CSV's first line.
 """
 
-from . import fits, parquet, votable, ecsv, csv, memory, collections  # isort: skip
+from . import vectors, fits, parquet, votable, ecsv, csv, memory, collections  # isort: skip
 
-__all__ = ["collections", "csv", "ecsv", "fits", "memory", "parquet", "votable"]
+__all__ = ["collections", "csv", "ecsv", "fits", "memory", "parquet", "vectors", "votable"]

@@ -16,7 +16,7 @@ from ..unit_text import vo_text
 from ..write_xp import WRITERS, OutputColumn
 from .text import compressed
 
-__all__: list[str] = []
+__all__ = ["fits_column"]
 
 _ROW_GROUP = 8192
 
@@ -63,7 +63,7 @@ _NULLS = {"I": -(2**15), "J": -(2**31), "K": -(2**63), "B": 255}
 
 
 def _write_fits(table: list[OutputColumn], path: Path, gzipped: bool) -> None:
-    hdu = fits.BinTableHDU.from_columns([_fits_column(column) for column in table])
+    hdu = fits.BinTableHDU.from_columns([fits_column(column) for column in table])
     for i, column in enumerate(table, start=1):
         if column.description:
             hdu.header[f"TCOMM{i}"] = column.description
@@ -73,7 +73,7 @@ def _write_fits(table: list[OutputColumn], path: Path, gzipped: bool) -> None:
         fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(stream)
 
 
-def _fits_column(column: OutputColumn) -> fits.Column:
+def fits_column(column: OutputColumn) -> fits.Column:
     unit = vo_text(column.unit)
     if column.is_array:
         code = _FITS_CODES[column.type]

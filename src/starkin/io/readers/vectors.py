@@ -1,0 +1,74 @@
+"""Plain tables with one spectrum a row: FITS, Parquet, HDF5 and astropy tables in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow.parquet as pq
+from astropy.table import Table
+
+from ...spectra import SpectrumSet
+from ..fits_files import open_fits
+from ..registry import register_spectra
+from ..source import Source
+from ..vector_files import fits_vectors, has_vectors, hdf5_vectors, parquet_vectors, table_vectors
+from ..vector_layout import FLUX_NAMES, find_name
+from ..vectors_to_spectra import vectors_to_spectra
+from ..write_vectors import KEYWORDS
+
+__all__: list[str] = []
+
+
+def _is_fits_table(source: Source, head: bytes) -> bool:
+    if not head.startswith(b"SIMPLE  ="):
+        return False
+    with open_fits(source, mapped=True) as hdus:
+        return any(
+            has_vectors(hdu) and find_name(list(hdu.columns.names), FLUX_NAMES) for hdu in hdus
+        )
+
+
+@register_spectra(
+    "fits-vectors",
+    "FITS table of spectra: flux, ivar or flux_error, mask; wavelengths in a second table",
+    matches=_is_fits_table,
+)
+def read_fits_vectors(source: Source, on_error: str) -> SpectrumSet:
+    with fits_vectors(source, KEYWORDS) as file:
+        return vectors_to_spectra(file, on_error)
+
+
+def _is_parquet(source: Source, head: bytes) -> bool:
+    if not head.startswith(b"PAR1"):
+        return False
+    with source.open_seekable() as stream:
+        return find_name(pq.read_schema(stream).names, FLUX_NAMES) is not None
+
+
+@register_spectra(
+    "parquet-vectors",
+    "Parquet table of spectra: list columns flux, ivar or flux_error, mask",
+    matches=_is_parquet,
+)
+def read_parquet_vectors(source: Source, on_error: str) -> SpectrumSet:
+    with parquet_vectors(source) as file:
+        return vectors_to_spectra(file, on_error)
+
+
+@register_spectra(
+    "hdf5",
+    "HDF5 file of spectra: datasets flux, ivar or flux_error, mask, wavelength",
+    matches=lambda source, head: head.startswith(b"\x89HDF"),
+)
+def read_hdf5(source: Source, on_error: str) -> SpectrumSet:
+    with hdf5_vectors(source) as file:
+        return vectors_to_spectra(file, on_error)
+
+
+def _is_table(item: Any) -> bool:
+    return isinstance(item, Table) and find_name(item.colnames, FLUX_NAMES) is not None
+
+
+@register_spectra("astropy-vectors", "astropy.table.Table of spectra in memory", accepts=_is_table)
+def read_table_vectors(table: Table, on_error: str) -> SpectrumSet:
+    return vectors_to_spectra(table_vectors(table, "the astropy table"), on_error)

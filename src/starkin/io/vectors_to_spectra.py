@@ -1,0 +1,232 @@
+"""The one place where vector columns become a `SpectrumSet`.
+
+Rows are read a block at a time into the arrays of the set, so that the peak of
+memory is the set itself.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+from astropy import units as u
+
+from ..spectra import SpectrumSet, WavelengthGrid, columns
+from ..spectra.errors import StarkinError
+from .column_table import ColumnTable, Rejection
+from .columns_to_spectra import source_ids
+from .label_columns import harmonise_labels
+from .unit_text import parse_unit
+from .vector_files import BLOCK, VectorFile
+from .vector_layout import (
+    ERROR_NAMES,
+    FLUX_NAMES,
+    IVAR_NAMES,
+    LOG_WAVELENGTH_NAMES,
+    MASK_NAMES,
+    WAVELENGTH_NAMES,
+    find_name,
+    grid_from_terms,
+)
+
+__all__ = ["vectors_to_spectra"]
+
+
+class _Filling:
+    """The arrays of the set to be, filled block by block."""
+
+    def __init__(self, file: VectorFile, n_pixels: int, on_error: str) -> None:
+        self.file, self.n_pixels, self.on_error = file, n_pixels, on_error
+        self.flux = self._name(FLUX_NAMES)
+        self.error = find_name(file.vectors, ERROR_NAMES)
+        self.ivar = None if self.error else find_name(file.vectors, IVAR_NAMES)
+        self.bad = find_name(file.vectors, MASK_NAMES)
+        if self.error is None and self.ivar is None:
+            raise StarkinError(
+                f"{file.name} has neither a column 'flux_error' nor 'ivar' of arrays: starkin "
+                "needs the error of every pixel."
+            )
+        self.values = self.errors = np.empty((0, n_pixels), dtype=np.float32)
+        self.mask = np.zeros((file.n_rows, n_pixels), dtype=bool)
+        self.reasons: dict[int, str] = {}
+        self.not_positive = 0
+
+    def _name(self, spellings: tuple[str, ...]) -> str:
+        found = find_name(self.file.vectors, spellings)
+        if found is None:
+            there = find_name(self.file.scalars.colnames, spellings)
+            what = (
+                f"its column {there!r} holds single values and not one array a row"
+                if there
+                else "it has no column 'flux'"
+            )
+            raise StarkinError(f"{self.file.name} is no table of spectra: {what}.")
+        return found
+
+    @property
+    def names(self) -> list[str]:
+        wanted = (self.flux, self.error or self.ivar, self.bad)
+        return [name for name in wanted if name is not None]
+
+    def put(self, rows: slice, block: dict[str, Any]) -> None:
+        flux = self._matrix(rows, self.flux, block)
+        error = self._matrix(rows, self.names[1], block)
+        if not self.values.shape[0] and self.file.n_rows:
+            # float32 stays so: twice the stars in the same memory.
+            shape = (self.file.n_rows, self.n_pixels)
+            self.values = np.zeros(shape, dtype=_float(flux.dtype))
+            self.errors = np.ones(shape, dtype=_float(error.dtype))
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            if self.ivar is not None:
+                error = 1 / np.sqrt(error)  # an ivar of 0 becomes inf, a negative one NaN
+            good = np.isfinite(flux) & (error > 0) & (error < np.inf)
+            self.not_positive += int(np.count_nonzero(np.isfinite(flux) & (error <= 0)))
+        if self.bad is not None:
+            good &= ~(self._matrix(rows, self.bad, block, missing=1) != 0)
+        np.copyto(self.values[rows], flux, where=good, casting="same_kind")
+        np.copyto(self.errors[rows], error, where=good, casting="same_kind")
+        np.logical_not(good, out=self.mask[rows])
+
+    def _matrix(
+        self, rows: slice, name: str, block: dict[str, Any], missing: float = np.nan
+    ) -> np.ndarray:
+        """Shape (n_rows of the block, n_pixels); rows of another length are refused."""
+        cells, n = block[name], rows.stop - rows.start
+        if isinstance(cells, np.ndarray) and cells.shape[1:] == (self.n_pixels,):
+            return cells
+        matrix = np.full((n, self.n_pixels), missing)
+        for i, cell in enumerate(cells):
+            if np.size(cell) == self.n_pixels:
+                matrix[i] = cell
+            elif np.size(cell):
+                self.reasons.setdefault(
+                    rows.start + i,
+                    f"{name} has {np.size(cell)} numbers where {self.n_pixels} wavelengths are",
+                )
+        return matrix
+
+
+def _float(dtype: np.dtype) -> np.dtype:
+    single = dtype.kind == "f" and dtype.itemsize <= 4
+    return np.dtype(np.float32) if single else np.dtype(np.float64)
+
+
+def vectors_to_spectra(file: VectorFile, on_error: str = "raise") -> SpectrumSet:
+    """Flux, errors, mask, grid and labels of a table with one spectrum a row.
+
+    A pixel is masked if its flux or error is not finite, its error is not
+    positive, its inverse variance is not positive, or its ``mask`` is not 0.
+
+    Parameters
+    ----------
+    file : VectorFile
+        Open.
+    on_error : {"raise", "reject"}
+        Whether one unusable row fails the file, or is left out and listed in
+        ``meta["rejected"]``.
+
+    Raises
+    ------
+    StarkinError
+        If a column is missing, rows are on different wavelengths, or (with
+        ``"raise"``) for the first row without id or with arrays of another length.
+    """
+    grid, assumed = _grid(file)
+    filling = _Filling(file, grid.n_pixels, on_error)
+    step = max(1, BLOCK // grid.n_pixels)
+    for rows, block in file.rows(filling.names, step):
+        filling.put(rows, block)
+    table = ColumnTable(file.name, file.scalars)
+    ids, known = source_ids(table)
+    reasons = table.cell_errors | filling.reasons
+    for index in np.flatnonzero(~known).tolist():
+        reasons.setdefault(index, "source_id is missing")
+    rejected = [
+        Rejection(file.name, i + 1, int(ids[i]) if known[i] else None, reasons[i])
+        for i in sorted(reasons)
+    ]
+    if rejected and on_error == "raise":
+        more = f" ({len(rejected) - 1} more rows are bad too)" if len(rejected) > 1 else ""
+        raise StarkinError(
+            f'{rejected[0]}{more}; mend it, or pass on_error="reject" to leave such rows out.'
+        )
+    labels = file.scalars.copy()  # lets go of the file
+    labels.meta = {}
+    labels.remove_column(columns.SOURCE_ID)
+    harmonise_labels(labels)
+    spectra = SpectrumSet(
+        source_id=np.where(known, ids, 0),
+        values=filling.values,
+        errors=filling.errors,
+        grid=grid,
+        mask=filling.mask,
+        labels=labels,
+        unit=_flux_unit(file),
+        meta=_meta(file, rejected, assumed, filling.not_positive),
+    )
+    if reasons:
+        keep = np.ones(len(spectra), dtype=bool)
+        keep[list(reasons)] = False
+        spectra = spectra[keep]
+    return spectra
+
+
+def _meta(
+    file: VectorFile, rejected: list[Rejection], assumed: list[str], not_positive: int
+) -> dict[str, Any]:
+    try:
+        provenance = json.loads(file.terms.get("provenance", "{}"))
+    except ValueError:
+        provenance = {}
+    meta = provenance if isinstance(provenance, dict) else {}
+    meta |= {"files": [file.name], "rejected": rejected}
+    if assumed:
+        meta["assumed"] = assumed
+    if not_positive:
+        meta["masked_errors"] = not_positive
+    return meta
+
+
+def _flux_unit(file: VectorFile) -> u.UnitBase:
+    text = file.terms.get("flux_unit", "")
+    unit = parse_unit(text) if text else u.dimensionless_unscaled
+    if unit is None or isinstance(unit, u.UnrecognizedUnit):
+        raise StarkinError(f"{file.name}: the flux's unit {text!r} is not known.")
+    return unit
+
+
+def _grid(file: VectorFile) -> tuple[WavelengthGrid, list[str]]:
+    """The grid, from the file's own wavelengths or a column that repeats them in every row."""
+    wavelength = file.wavelength
+    if wavelength is None:
+        name = find_name(file.vectors, WAVELENGTH_NAMES)
+        log_name = None if name else find_name(file.vectors, LOG_WAVELENGTH_NAMES)
+        column = name or log_name
+        if column is None:
+            raise StarkinError(
+                f"{file.name} gives no wavelengths; add them as an extension (FITS), a dataset "
+                "(HDF5) or a column 'wavelength' with the same array in every row."
+            )
+        wavelength = _common(file, column)
+        wavelength = 10**wavelength if log_name else wavelength
+        if name and name in file.scalars.colnames:
+            file.terms.setdefault("wavelength_unit", str(file.scalars[name].unit or ""))
+    return grid_from_terms(wavelength, file.terms, file.name)
+
+
+def _common(file: VectorFile, name: str) -> np.ndarray:
+    first: np.ndarray | None = None
+    for rows, block in file.rows([name], 4096):
+        for i, cell in enumerate(block[name]):
+            numbers = np.asarray(cell, dtype=np.float64)
+            if first is None:
+                first = numbers
+            elif first.shape != numbers.shape or not np.array_equal(first, numbers):
+                raise StarkinError(
+                    f"{file.name}: row {rows.start + i + 1} is on other wavelengths than row 1; "
+                    "resample all spectra onto one grid (starkin prepare)."
+                )
+    if first is None:
+        raise StarkinError(f"{file.name} holds no rows.")
+    return first
