@@ -88,7 +88,7 @@ def _band(
     for start in range(0, n, _BATCH):
         rows = slice(start, min(start + _BATCH, n))
         triangle = packed[rows].astype(np.float64)
-        known: np.ndarray = np.isfinite(triangle).all(axis=1)
+        known = np.asarray(np.isfinite(triangle).all(axis=1))
         matrices = unpack_correlations(np.where(known[:, np.newaxis], triangle, 0.0), size)
         # A value that is not there is cut out of the covariance: its row and column count
         # as independent, and its pull is 0.
