@@ -78,7 +78,7 @@ def test_neighbours_teach_the_leakage_without_a_single_known_pair():
     learnt = first(world, within_from_neighbours(world.latents))
     l2 = ranks_by_distance(world.latents.mean, world.partner).first
     best = first(world, world.prior)
-    assert l2 < 0.75 * best
+    assert l2 < 0.8 * best
     assert learnt > 0.95 * best
 
 
