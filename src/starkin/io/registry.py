@@ -23,14 +23,40 @@ from ..spectra.columns import BANDS
 from ..spectra.errors import StarkinError
 from .column_table import ColumnTable, Rejection
 from .columns_to_spectra import band_sizes, columns_to_spectra, standard_names
+from .pixel_masks import BAD_PIXELS
 from .source import Source
 from .store import MANIFEST, Store
 
-__all__ = ["Format", "formats", "identify", "read", "read_columns", "register", "register_spectra"]
+__all__ = [
+    "Choices",
+    "Format",
+    "formats",
+    "identify",
+    "read",
+    "read_columns",
+    "register",
+    "register_spectra",
+]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a user may choose when reading spectra on wavelengths.
+
+    Attributes
+    ----------
+    on_error : {"raise", "reject"}
+        What to do with a row that cannot be used.
+    bad_pixels : tuple of str
+        Bits of APOGEE_PIXMASK that mask a pixel (:mod:`starkin.io.pixel_masks`).
+    """
+
+    on_error: str = "raise"
+    bad_pixels: tuple[str, ...] = BAD_PIXELS
+
 
 Reader = Callable[[Any], ColumnTable]
-#: Gets the source and ``on_error``.
-SpectrumReader = Callable[[Any, str], SpectrumSet]
+SpectrumReader = Callable[[Any, Choices], SpectrumSet]
 
 
 @dataclass(frozen=True)
@@ -80,7 +106,7 @@ def register_spectra(
     matches: Callable[[Source, bytes], bool] | None = None,
     accepts: Callable[[Any], bool] | None = None,
 ) -> Callable[[SpectrumReader], SpectrumReader]:
-    """Decorate a reader of spectra on wavelengths: ``Source`` (or object) and ``on_error`` in,
+    """Decorate a reader of spectra on wavelengths: ``Source`` (or object) and `Choices` in,
     `SpectrumSet` out.
 
     ``matches`` may look inside the file: a FITS file tells what it is in its
@@ -179,7 +205,7 @@ def read_columns(item: Any, *, format: str | None = None) -> ColumnTable:
     StarkinError
         If the file cannot be read as what it is.
     """
-    table = _read_one(item, format, "raise")
+    table = _read_one(item, format, Choices())
     if isinstance(table, SpectrumSet):
         raise StarkinError(
             f"{table.meta['files'][0]} holds spectra on wavelengths, not XP columns."
@@ -187,7 +213,7 @@ def read_columns(item: Any, *, format: str | None = None) -> ColumnTable:
     return table
 
 
-def _read_one(item: Any, format: str | None, on_error: str) -> ColumnTable | SpectrumSet:
+def _read_one(item: Any, format: str | None, choices: Choices) -> ColumnTable | SpectrumSet:
     """One file or object by its format's reader, with any failure told in one sentence."""
     source = Source(item) if _is_path(item) else item
     if format is None:
@@ -199,7 +225,7 @@ def _read_one(item: Any, format: str | None, on_error: str) -> ColumnTable | Spe
     try:
         table: ColumnTable | SpectrumSet
         if chosen.read_spectra is not None:
-            table = chosen.read_spectra(source, on_error)
+            table = chosen.read_spectra(source, choices)
         else:
             assert chosen.read is not None
             table = chosen.read(source)
@@ -265,6 +291,7 @@ def read(
     grid: XPGrid | None = None,
     on_error: str = "raise",
     check_correlations: bool = True,
+    bad_pixels: tuple[str, ...] = BAD_PIXELS,
 ) -> SpectrumSet:
     """Read spectra from files, folders, ZIP archives or tables in memory.
 
@@ -288,6 +315,9 @@ def read(
         out and list it in ``meta["rejected"]``.
     check_correlations : bool
         Drop correlation matrices that are not positive definite.
+    bad_pixels : tuple of str
+        Bits of APOGEE_PIXMASK that mask a pixel; leave out ``"SIG_SKYLINE"`` to keep the
+        residuals of strong sky lines.
 
     Returns
     -------
@@ -304,6 +334,7 @@ def read(
     """
     if on_error not in ("raise", "reject"):
         raise StarkinError(f'on_error must be "raise" or "reject", got {on_error!r}.')
+    choices = Choices(on_error, tuple(bad_pixels))
     sizes: dict[str, tuple[int, str]] = {}
     if grid is not None:
         sizes = {band: (grid.band_size(band), "the grid asked for") for band in BANDS}
@@ -318,7 +349,7 @@ def read(
         if isinstance(item, SpectrumSet):
             waiting.append(item)
             continue
-        piece = _read_one(item, format, on_error)
+        piece = _read_one(item, format, choices)
         if isinstance(piece, SpectrumSet):
             waiting.append(piece)
             continue

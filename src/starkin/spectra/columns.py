@@ -54,6 +54,9 @@ ALPHA_M_ERROR, C_M_ERROR = "alpha_m_error", "c_m_error"
 STARFLAG, ASPCAPFLAG = "starflag", "aspcapflag"
 A_V = "a_v"
 SNR, RADIAL_VELOCITY = "snr", "radial_velocity"
+#: What surveys call a star or a spectrum of it.
+APOGEE_ID, SDSS_ID, SOBJECT_ID, STAR_ID = "apogee_id", "sdss_id", "sobject_id", "star_id"
+CAMERA = "camera"
 
 
 def abundance(element: str) -> str:
@@ -68,6 +71,7 @@ FLAGS = "flags"
 MODEL_ID = "model_id"
 LOG_LIKELIHOOD = "log_likelihood"
 OUTLIER_SCORE = "outlier_score"
+CHI2, N_USED = "chi2", "n_used"
 POPULATION = "population"
 MEMBERSHIP = "membership"
 
@@ -155,6 +159,13 @@ KNOWN: dict[str, ColumnInfo] = {
     C_M_ERROR: ColumnInfo("", "Standard error of c_m (dex)", "stat.error;phys.abund"),
     SNR: ColumnInfo("", "Median signal-to-noise ratio per pixel", "stat.snr"),
     RADIAL_VELOCITY: ColumnInfo("km s-1", "Barycentric radial velocity", "spect.dopplerVeloc.opt"),
+    APOGEE_ID: ColumnInfo("", "APOGEE's name of the star", "meta.id"),
+    SDSS_ID: ColumnInfo("", "SDSS-V identifier", "meta.id"),
+    SOBJECT_ID: ColumnInfo("", "GALAH identifier", "meta.id"),
+    STAR_ID: ColumnInfo("", "Of the star that the spectrum is a visit to", "meta.id"),
+    CAMERA: ColumnInfo("", "Camera of the spectrograph, blue to red", "meta.id;instr"),
+    STARFLAG: ColumnInfo("", "Star-level flags of the survey", "meta.code"),
+    ASPCAPFLAG: ColumnInfo("", "Flags of ASPCAP's fit", "meta.code"),
     COMPOSITION_ID: ColumnInfo("", "Stars of one composition share it, -1 for none (truth)"),
     CLASS_NAME: ColumnInfo("", "Simulated class (truth)", "meta.code.class"),
     COMPONENT: ColumnInfo("", "Simulated Galactic component (truth)", "meta.code.class"),
@@ -175,6 +186,8 @@ KNOWN: dict[str, ColumnInfo] = {
     MODEL_ID: ColumnInfo("", "Fingerprint of the model that made the row", "meta.id"),
     LOG_LIKELIHOOD: ColumnInfo("", "Log-likelihood of the spectrum [nat]", "stat.likelihood"),
     OUTLIER_SCORE: ColumnInfo("", "Outlier score: larger is stranger", "stat.value"),
+    CHI2: ColumnInfo("", "Chi-square of the spectrum at the best labels", "stat.fit.chi2"),
+    N_USED: ColumnInfo("", "Values of the spectrum that were fitted", "meta.number"),
     POPULATION: ColumnInfo("", "Population number, -1 for none", "meta.code.class"),
     MAIN_TYPE: ColumnInfo("", "SIMBAD object type, short code", "src.class"),
     OTHER_TYPES: ColumnInfo("", "All object types SIMBAD has, joined by |", "src.class"),

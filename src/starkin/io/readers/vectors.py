@@ -9,7 +9,7 @@ from astropy.table import Table
 
 from ...spectra import SpectrumSet
 from ..fits_files import open_fits
-from ..registry import register_spectra
+from ..registry import Choices, register_spectra
 from ..source import Source
 from ..vector_files import fits_vectors, has_vectors, hdf5_vectors, parquet_vectors, table_vectors
 from ..vector_layout import FLUX_NAMES, find_name
@@ -33,9 +33,9 @@ def _is_fits_table(source: Source, head: bytes) -> bool:
     "FITS table of spectra: flux, ivar or flux_error, mask; wavelengths in a second table",
     matches=_is_fits_table,
 )
-def read_fits_vectors(source: Source, on_error: str) -> SpectrumSet:
+def read_fits_vectors(source: Source, choices: Choices) -> SpectrumSet:
     with fits_vectors(source, KEYWORDS) as file:
-        return vectors_to_spectra(file, on_error)
+        return vectors_to_spectra(file, choices.on_error)
 
 
 def _is_parquet(source: Source, head: bytes) -> bool:
@@ -50,9 +50,9 @@ def _is_parquet(source: Source, head: bytes) -> bool:
     "Parquet table of spectra: list columns flux, ivar or flux_error, mask",
     matches=_is_parquet,
 )
-def read_parquet_vectors(source: Source, on_error: str) -> SpectrumSet:
+def read_parquet_vectors(source: Source, choices: Choices) -> SpectrumSet:
     with parquet_vectors(source) as file:
-        return vectors_to_spectra(file, on_error)
+        return vectors_to_spectra(file, choices.on_error)
 
 
 @register_spectra(
@@ -60,9 +60,9 @@ def read_parquet_vectors(source: Source, on_error: str) -> SpectrumSet:
     "HDF5 file of spectra: datasets flux, ivar or flux_error, mask, wavelength",
     matches=lambda source, head: head.startswith(b"\x89HDF"),
 )
-def read_hdf5(source: Source, on_error: str) -> SpectrumSet:
+def read_hdf5(source: Source, choices: Choices) -> SpectrumSet:
     with hdf5_vectors(source) as file:
-        return vectors_to_spectra(file, on_error)
+        return vectors_to_spectra(file, choices.on_error)
 
 
 def _is_table(item: Any) -> bool:
@@ -70,5 +70,5 @@ def _is_table(item: Any) -> bool:
 
 
 @register_spectra("astropy-vectors", "astropy.table.Table of spectra in memory", accepts=_is_table)
-def read_table_vectors(table: Table, on_error: str) -> SpectrumSet:
-    return vectors_to_spectra(table_vectors(table, "the astropy table"), on_error)
+def read_table_vectors(table: Table, choices: Choices) -> SpectrumSet:
+    return vectors_to_spectra(table_vectors(table, "the astropy table"), choices.on_error)
