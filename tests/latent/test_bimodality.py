@@ -8,6 +8,7 @@ import pytest
 from starkin.io import Latents
 from starkin.latent.bimodality import (
     TOLERANCES,
+    alpha_baselines,
     alpha_test,
     balance_pairs,
     high_alpha,
@@ -57,7 +58,7 @@ def _world(n: int = 1200, alpha: float = 1.0, seed: int = 0):
 
 def test_latents_with_alpha_beat_every_label():
     labels, colours, rich, latents = _world()
-    found = alpha_test(latents, labels, colours, rich, n_folds=3)
+    found = alpha_test(latents, rich, alpha_baselines(labels, colours, rich, n_folds=3), n_folds=3)
     assert found.beats_labels
     assert all(a.value > 0.05 for a in found.advantage().values())
     table = {c["name"]: c for c in found.to_dict()["classifiers"]}
@@ -74,17 +75,17 @@ def test_latents_without_alpha_do_not_beat_labels():
     labels, colours, rich, latents = _world(alpha=0.0)
     latents[:, 0] = labels["m_h"] + np.random.default_rng(9).normal(size=len(rich))
     latents[:, 1] = labels["m_h"]
-    found = alpha_test(latents, labels, colours, rich, n_folds=3)
+    found = alpha_test(latents, rich, alpha_baselines(labels, colours, rich, n_folds=3), n_folds=3)
     assert not found.beats_labels
     assert found.classifications["latents"].metrics()["balanced_accuracy"].low > 0.55
 
 
 def test_labels_that_hold_alpha_are_refused():
-    labels, colours, rich, latents = _world(200)
+    labels, colours, rich, _ = _world(200)
     with pytest.raises(StarkinError, match="alpha_m"):
-        alpha_test(latents, labels | {"alpha_m": labels["m_h"]}, colours, rich)
+        alpha_baselines(labels | {"alpha_m": labels["m_h"]}, colours, rich)
     with pytest.raises(StarkinError, match="m_h"):
-        alpha_test(latents, {"teff": labels["teff"]}, colours, rich)
+        alpha_baselines({"teff": labels["teff"]}, colours, rich)
 
 
 # --- matched pairs ------------------------------------------------------------------

@@ -43,9 +43,11 @@ from .classification import (
 from .intervals import Interval
 
 __all__ = [
+    "LABEL_ONLY",
     "TOLERANCES",
     "AlphaTest",
     "PairTest",
+    "alpha_baselines",
     "alpha_test",
     "balance_pairs",
     "high_alpha",
@@ -54,6 +56,8 @@ __all__ = [
     "matched_test",
 ]
 
+#: The classifiers that latents with α information must beat.
+LABEL_ONLY = ("[M/H]", "labels without α", "labels + colours", "majority class")
 #: How equal the labels of a matched pair are: [K], [log cm s⁻²], [dex], [mag].
 TOLERANCES: dict[str, float] = {
     columns.TEFF: 100.0,
@@ -150,8 +154,7 @@ class AlphaTest:
         }
 
 
-def alpha_test(
-    latents: np.ndarray,
+def alpha_baselines(
     labels: Mapping[str, np.ndarray],
     colours: Mapping[str, np.ndarray],
     truth: np.ndarray,
@@ -160,13 +163,11 @@ def alpha_test(
     classifier: ClassifierName = "rbf",
     n_folds: int = 5,
     seed: int = 0,
-) -> AlphaTest:
-    """Classify the two sequences from latents and from everything that may stand in for α.
+) -> dict[str, Classification]:
+    """Classify the two sequences from everything that may stand in for α.
 
     Parameters
     ----------
-    latents : ndarray, shape (n_stars, n_latent)
-        Posterior means (:func:`latent_features`), finite.
     labels : mapping of str to ndarray
         Labels *without* α: ``teff``, ``logg``, ``m_h``; the best there are (the truth of
         simulated stars), so that latents do not win by the labels' errors.
@@ -175,11 +176,16 @@ def alpha_test(
     truth : ndarray of bool, shape (n_stars,)
         High-α or not (:func:`high_alpha`).
     coefficients : ndarray, shape (n_stars, n_pixels), optional
-        The spectra per unit of G flux themselves.
+        The spectra per unit of G flux themselves: what latents could know at best.
     classifier : {"rbf", "linear", "boosting"}
         The same for all.
     n_folds, seed : int
         Of the cross-validation.
+
+    Returns
+    -------
+    dict of str to Classification
+        The names of :data:`LABEL_ONLY`, and ``"coefficients"`` if they are given.
 
     Raises
     ------
@@ -192,29 +198,52 @@ def alpha_test(
     if not metallicity:
         raise StarkinError(f"The labels to beat must hold {columns.M_H}.")
     given = {
-        "latents": np.asarray(latents),
         "[M/H]": feature_matrix({metallicity[0]: labels[metallicity[0]]}),
         "labels without α": feature_matrix(labels),
         "labels + colours": feature_matrix({**labels, **colours}),
+        "majority class": np.zeros((len(truth), 1)),
     }
     if coefficients is not None:
         given["coefficients"] = coefficients
-    found = {
+    return {
         name: cross_validate(
-            features, truth, name=name, classifier=classifier, n_folds=n_folds, seed=seed
+            features,
+            truth,
+            name=name,
+            classifier="majority" if name == "majority class" else classifier,
+            n_folds=n_folds,
+            seed=seed,
         )
         for name, features in given.items()
     }
-    found["majority class"] = cross_validate(
-        np.zeros((len(truth), 1)),
-        truth,
-        name="majority class",
-        classifier="majority",
-        n_folds=n_folds,
-        seed=seed,
+
+
+def alpha_test(
+    latents: np.ndarray,
+    truth: np.ndarray,
+    baselines: Mapping[str, Classification],
+    *,
+    classifier: ClassifierName = "rbf",
+    n_folds: int = 5,
+    seed: int = 0,
+) -> AlphaTest:
+    """Classify the two sequences from latents, beside the baselines of the same stars.
+
+    Parameters
+    ----------
+    latents : ndarray, shape (n_stars, n_latent)
+        Posterior means (:func:`latent_features`), finite.
+    truth : ndarray of bool, shape (n_stars,)
+        High-α or not.
+    baselines : mapping of str to Classification
+        From :func:`alpha_baselines`, with the same classifier, folds and seed.
+    classifier, n_folds, seed
+        As there.
+    """
+    found = cross_validate(
+        latents, truth, name="latents", classifier=classifier, n_folds=n_folds, seed=seed
     )
-    label_only = ("[M/H]", "labels without α", "labels + colours", "majority class")
-    return AlphaTest(found, "latents", label_only)
+    return AlphaTest({"latents": found, **baselines}, "latents", LABEL_ONLY)
 
 
 # --- matched pairs --------------------------------------------------------------------
