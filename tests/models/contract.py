@@ -16,6 +16,7 @@ from torch import Tensor
 
 from starkin.models import ScatterVAE, ScatterVAEConfig, SpectrumModel
 from starkin.models.preprocessing import Preprocessing
+from starkin.models.rivals import PCA, RSCA, PolynomialPCA
 from starkin.models.scatter_training import elbo_loss
 from starkin.spectra import SpectrumSet, XPGrid
 
@@ -90,6 +91,11 @@ def _scatter_parameters(model: SpectrumModel, spectra: SpectrumSet) -> Iterator[
     return network.named_parameters()
 
 
+def _linear(kind: type, **settings: object) -> Callable[[str], SpectrumModel]:
+    config = {"n_latent": 4, **settings}
+    return lambda device: kind(kind.config_class.from_dict(config), device=device, threads=1)
+
+
 CASES = [
     Case("scatter-vae", _scatter(), 0.8, _scatter_parameters),
     Case(
@@ -107,6 +113,13 @@ CASES = [
         -0.1,
         _scatter_parameters,
     ),
+    Case("ppca-xp", _linear(PCA), 0.8),
+    Case("pca", _linear(PCA, weighted=False, whiten=False), 0.7, world="flux"),
+    Case("ppca", _linear(PCA), 0.7, world="flux"),
+    Case("polynomial-pca", _linear(PolynomialPCA), 0.8, world="flux"),
+    Case("polynomial-pca-plain", _linear(PolynomialPCA, weighted=False), 0.8, world="flux"),
+    Case("rsca", _linear(RSCA), 0.8, world="flux"),
+    Case("rsca-alone", _linear(RSCA, conditions=[], degree=0), 0.7, world="flux"),
 ]
 
 

@@ -35,8 +35,10 @@ class Conditions:
     high: np.ndarray
 
     @classmethod
-    def fit(cls, spectra: SpectrumSet, names: Sequence[str]) -> Self:
-        """Learn from the labels of a training set.
+    def fit(
+        cls, spectra: SpectrumSet, names: Sequence[str], rows: np.ndarray | None = None
+    ) -> Self:
+        """Learn from the labels of a training set, or of the stars ``rows`` of a larger one.
 
         Raises
         ------
@@ -44,6 +46,7 @@ class Conditions:
             If a column is missing, or has no value, or only one.
         """
         values = np.column_stack([spectra.label(name) for name in names])
+        values = values if rows is None else values[rows]
         for name, column in zip(names, values.T, strict=True):
             if np.unique(column[np.isfinite(column)]).size < 2:
                 raise StarkinError(

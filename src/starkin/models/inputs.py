@@ -1,0 +1,167 @@
+"""From spectra and labels to what a model that is told labels computes with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from torch import Tensor
+
+from ..spectra import SpectrumSet, StarkinError, XPGrid
+from ..spectra.flags import Flag
+from ..spectra.transform import Standardiser
+from .conditions import Conditions
+from .preprocessing import Prepared, Preprocessing
+
+__all__ = ["Inputs", "PreparedInputs", "Rows", "split_rows", "usable_rows"]
+
+#: Stars, by a slice or by their numbers.
+Rows = slice | np.ndarray
+
+
+@dataclass(frozen=True)
+class PreparedInputs:
+    """Spectra and labels with all that it takes to compute on any of their rows.
+
+    Attributes
+    ----------
+    prepared : Prepared
+    u : ndarray, shape (n_stars, n_conditions)
+        Standardised conditions; 0 where missing. No columns for a model that has none.
+    flags : ndarray of int32, shape (n_stars,)
+        Of the data and of the labels; a star without a label it needs is ``NOT_ENCODED``.
+    """
+
+    prepared: Prepared
+    u: np.ndarray
+    flags: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.flags)
+
+    @property
+    def spectra(self) -> SpectrumSet:
+        return self.prepared.spectra
+
+    @property
+    def lost(self) -> np.ndarray:
+        """Stars that cannot be encoded, shape (n_stars,)."""
+        return (self.flags & Flag.NOT_ENCODED) != 0
+
+    def tensors(self, rows: Rows) -> tuple[Tensor, Tensor, Tensor | None]:
+        """x, σ, and what is used (None for all) of some stars."""
+        return self.prepared.tensors(rows)  # type: ignore[arg-type]  # numbers index as well
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Scaling of the spectra, and the conditions if there are any."""
+
+    preprocessing: Preprocessing
+    conditions: Conditions | None
+
+    @classmethod
+    def fit(
+        cls,
+        spectra: SpectrumSet,
+        rows: np.ndarray,
+        names: Sequence[str],
+        *,
+        centre: float = 0.0,
+        scale: float = 1.0,
+    ) -> Self:
+        """Learn from the training rows of a set.
+
+        XP coefficients, whose sizes differ by orders of magnitude, are standardised one
+        by one. Normalised fluxes all become (flux − ``centre``)/``scale``, so that an
+        error of the flux weighs the same in every pixel.
+        """
+        if isinstance(spectra.grid, XPGrid):
+            preprocessing = Preprocessing.fit(spectra[rows])
+        else:
+            even = np.ones(spectra.n_pixels)
+            preprocessing = Preprocessing(
+                Standardiser(centre * even, scale * even, spectra.unit.to_string())
+            )
+        return cls(preprocessing, Conditions.fit(spectra, names, rows) if names else None)
+
+    def prepare(self, spectra: SpectrumSet) -> PreparedInputs:
+        """Everything but the arithmetic on the spectra.
+
+        Raises
+        ------
+        StarkinError
+            If a label column that the model is told is missing altogether.
+        """
+        prepared = self.preprocessing.prepare(spectra)
+        flags = prepared.flags()
+        if self.conditions is None:
+            return PreparedInputs(prepared, np.empty((len(spectra), 0)), flags)
+        values = self.conditions.of(spectra)
+        flags |= self.conditions.flags(values)
+        flags[(flags & Flag.LABEL_MISSING) != 0] |= Flag.NOT_ENCODED
+        u = np.nan_to_num(self.conditions.standardise(values))
+        return PreparedInputs(prepared, u, flags)
+
+    # --- as arrays of a model directory -----------------------------------
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        arrays = {f"scaling.{k}": v for k, v in self.preprocessing.to_arrays().items()}
+        if self.conditions is not None:
+            arrays |= {f"conditions.{k}": v for k, v in self.conditions.to_arrays().items()}
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Self:
+        parts: dict[str, dict[str, np.ndarray]] = {"scaling": {}, "conditions": {}}
+        for name, array in arrays.items():
+            part, key = name.split(".", 1)
+            parts[part][key] = array
+        conditions = Conditions.from_arrays(parts["conditions"]) if parts["conditions"] else None
+        return cls(Preprocessing.from_arrays(parts["scaling"]), conditions)
+
+
+def usable_rows(spectra: SpectrumSet, names: Sequence[str]) -> np.ndarray:
+    """Numbers of the stars that have something unmasked and every label of ``names``."""
+    usable = ~spectra.mask.all(axis=1)
+    for name in names:
+        usable &= np.isfinite(spectra.label(name))
+    return np.flatnonzero(usable)
+
+
+def split_rows(
+    train: SpectrumSet,
+    validation: SpectrumSet | None,
+    names: Sequence[str],
+    fraction: float,
+    seed: int,
+) -> tuple[SpectrumSet, np.ndarray, SpectrumSet, np.ndarray]:
+    """What to train on and what to judge by: two sets (or twice the one), and rows of each.
+
+    Rows rather than subsets, because a subset of fluxes is a copy of gigabytes. Without
+    ``validation`` a seeded ``fraction`` of the usable stars of ``train`` is held out.
+
+    Raises
+    ------
+    StarkinError
+        If too few stars are usable, or the two sets are on different grids.
+    """
+    train = Preprocessing.normalise(train)
+    rows = usable_rows(train, names)
+    if validation is None:
+        order = np.random.default_rng(seed).permutation(rows)
+        n_held_out = max(1, round(fraction * len(rows)))
+        held_out_set, held_out = train, np.sort(order[:n_held_out])
+        rows = np.sort(order[n_held_out:])
+    else:
+        train.grid.require(validation.grid, "The validation set")
+        held_out_set = Preprocessing.normalise(validation)
+        held_out = usable_rows(held_out_set, names)
+    if len(rows) < 2 or len(held_out) < 1:
+        told = f" with {', '.join(names)}" if names else ""
+        raise StarkinError(
+            f"Training needs usable spectra{told} in both parts, got {len(rows)} to train on "
+            f"and {len(held_out)} to validate."
+        )
+    return train, rows, held_out_set, held_out
