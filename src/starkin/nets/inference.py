@@ -3,8 +3,8 @@
 The network's own forward pass writes every intermediate array to memory; over a
 million stars each is hundreds of megabytes. Here stars pass in chunks whose
 intermediates stay in a core's cache, in buffers that are reused, with BatchNorm
-folded into the linear layers, masks applied only where there are any, and each
-thread on its own stars.
+folded into the linear layers, the errors weighed in one pass over spectrum and
+errors, masks applied only where there are any, and each thread on its own stars.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numba import njit
 from torch import Tensor
 from torch.nn import functional
 
@@ -81,17 +83,17 @@ class FastEncoder:
     def __init__(self, arrays: EncoderArrays, *, threads: int = 1, chunk: int = 1024) -> None:
         self.arrays, self.threads, self.chunk = arrays, max(1, threads), chunk
         (weight, bias), *self._later = arrays.hidden
-        self._n_hidden = weight.shape[1]
-        noise_hidden = arrays.noise_hidden
+        self._n_pixels, self._n_hidden = weight.shape
+        if arrays.noise_hidden is not None:
+            # What the errors are reduced to stands beside the spectrum: one product for both.
+            weight = torch.cat([weight, arrays.noise_hidden])
         if arrays.skip is not None:
             # The linear path rides along as further columns of the first product.
-            weight = torch.cat([weight, arrays.skip], dim=1)
+            skip = torch.zeros(len(weight), arrays.n_latent)
+            skip[: len(arrays.skip)] = arrays.skip
+            weight = torch.cat([weight, skip], dim=1)
             bias = torch.cat([bias, torch.zeros(arrays.n_latent)])
-            if noise_hidden is not None:
-                rest = torch.zeros(len(noise_hidden), arrays.n_latent)
-                noise_hidden = torch.cat([noise_hidden, rest], dim=1)
         self._first = weight.contiguous(), bias
-        self._noise_hidden = noise_hidden
         self._activate = _ACTIVATIONS[arrays.activation]
 
     def encode(self, x: Tensor, sigma: Tensor, used: Tensor | None = None) -> Tensor:
@@ -147,8 +149,8 @@ class FastEncoder:
             torch.set_num_threads(before)
 
     def _buffers(self) -> dict[str, Tensor]:
-        n_pixels = self._first[0].shape[0]
-        widths = {"x": n_pixels, "s": n_pixels, "r": n_pixels, "h0": self._first[0].shape[1]}
+        n_in, n_first = self._first[0].shape
+        widths = {"in": n_in, "reliability": self._n_pixels, "h0": n_first}
         widths |= {f"h{i}": w.shape[1] for i, (w, _) in enumerate(self._later, start=1)}
         widths["out"] = self.arrays.output[0].shape[1]
         return {name: torch.empty((self.chunk, width)) for name, width in widths.items()}
@@ -160,22 +162,22 @@ class FastEncoder:
         if used is not None and bool(used.all()):
             used = None
         b = {name: buffer[:n] for name, buffer in buffers.items()}
-        h = b["h0"]
-        weight, bias = self._first
-        if arrays.typical_variance is None:
-            source = x if used is None else torch.mul(x, used, out=b["x"])
-            torch.addmm(bias, source, weight, out=h)
-        else:
-            variance = torch.mul(sigma, sigma, out=b["s"])
-            reliability = torch.add(variance, arrays.typical_variance, out=b["r"])
-            torch.div(arrays.typical_variance, reliability, out=reliability)
-            shrunk = torch.div(x, variance.add_(1), out=b["x"])
+        source = b["in"]
+        if arrays.typical_variance is not None:
+            reliability = b["reliability"]
+            tensors = x, sigma, arrays.typical_variance, source, reliability
+            _weigh(*(tensor.numpy() for tensor in tensors))
             if used is not None:
-                shrunk.mul_(used)
+                source[:, : self._n_pixels].mul_(used)
                 reliability.mul_(used)
-            torch.addmm(bias, shrunk, weight, out=h)
-            if arrays.noise is not None and self._noise_hidden is not None:
-                h.addmm_(torch.mm(reliability, arrays.noise), self._noise_hidden)
+            if arrays.noise is not None:
+                torch.mm(reliability, arrays.noise, out=source[:, self._n_pixels :])
+        elif used is not None:
+            torch.mul(x, used, out=source)
+        else:
+            source = x
+        weight, bias = self._first
+        h = torch.addmm(bias, source, weight, out=b["h0"])
         hidden = self._activate(h[:, : self._n_hidden])
         for i, (weight, bias) in enumerate(self._later, start=1):
             hidden = self._activate(torch.addmm(bias, hidden, weight, out=b[f"h{i}"]))
@@ -183,6 +185,18 @@ class FastEncoder:
         if arrays.skip is not None:
             out[:, : arrays.n_latent].add_(h[:, self._n_hidden :])
         return out
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _weigh(x, sigma, typical_variance, weighed, reliability):
+    """x/(1 + σ²) and τ²/(τ² + σ²) in one pass; ``weighed`` may have further columns."""
+    one = np.float32(1)
+    for star in range(x.shape[0]):
+        for pixel in range(x.shape[1]):
+            variance = sigma[star, pixel] * sigma[star, pixel]
+            weighed[star, pixel] = x[star, pixel] / (one + variance)
+            typical = typical_variance[pixel]
+            reliability[star, pixel] = typical / (typical + variance)
 
 
 def _one_thread() -> None:

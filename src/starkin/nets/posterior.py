@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+from numba import njit
 from torch import Tensor
 
 __all__ = ["GaussianPosterior"]
@@ -64,19 +65,14 @@ class GaussianPosterior:
         """L·Lᵀ, shape (n_stars, n_latent, n_latent); no gradient flows through it."""
         if self.lower is None:
             return torch.diag_embed(torch.exp(2 * self.log_scale))
-        # Σ_k of outer products of L's columns with the stars as the last, contiguous
-        # axis: a batched product of so small matrices takes twice as long.
-        d, n = self.n_latent, len(self.mean)
-        diagonal, lower = torch.exp(self.log_scale.T), self.lower.T
-        scale = self.mean.new_empty((d, d, n))
-        for i in range(d):
-            row = lower[i * (i - 1) // 2 : i * (i + 1) // 2]
-            torch.mul(row, diagonal[i], out=scale[i, :i])
-            scale[i, i] = diagonal[i]
-        total = self.mean.new_zeros((d, d, n))
-        for k in range(d):
-            total[k:, k:].addcmul_(scale[k:, k, None], scale[None, k:, k])
-        return total.permute(2, 0, 1)
+        if self.mean.device.type != "cpu":
+            scale = self.scale_tril()
+            return scale @ scale.mT
+        # Batched products of so small matrices take many times as long as a plain loop.
+        scale = torch.exp(self.log_scale)
+        covariance = self.mean.new_empty((*scale.shape, scale.shape[1]))
+        _outer(scale.numpy(), self.lower.detach().numpy(), covariance.numpy())
+        return covariance
 
     def variance(self) -> Tensor:
         """Diagonal of the covariance, shape (n_stars, n_latent)."""
@@ -111,3 +107,19 @@ class GaussianPosterior:
         """
         variance = self.variance()
         return 0.5 * (self.mean**2 + variance - 1 - torch.log(variance))
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _outer(scale, lower, out):
+    """Fill ``out`` with s_i s_j Σ_k U_ik U_jk, U unit lower triangular with rows in ``lower``."""
+    for star in range(scale.shape[0]):
+        for i in range(scale.shape[1]):
+            row = i * (i - 1) // 2
+            for j in range(i + 1):
+                other = j * (j - 1) // 2
+                total = lower[star, row + j] if j < i else scale.dtype.type(1)
+                for k in range(j):
+                    total += lower[star, row + k] * lower[star, other + k]
+                total *= scale[star, i] * scale[star, j]
+                out[star, i, j] = total
+                out[star, j, i] = total
