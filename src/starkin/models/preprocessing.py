@@ -9,6 +9,7 @@ from typing import Self
 
 import numpy as np
 import torch
+from numba import njit
 from torch import Tensor
 
 from ..spectra import SpectrumSet, XPGrid, columns
@@ -72,27 +73,21 @@ class Prepared:
     standardiser: Standardiser
 
     @cached_property
-    def _constants(self) -> tuple[Tensor, Tensor]:
+    def _constants(self) -> tuple[np.ndarray, np.ndarray]:
         scale = self.standardiser.scale
-        minus_centre = torch.from_numpy(-self.standardiser.mean / scale).float()
-        return minus_centre, torch.from_numpy(1 / scale).float()
+        return (-self.standardiser.mean / scale).astype(np.float32), (1 / scale).astype(np.float32)
 
-    def tensors(self, rows: slice) -> tuple[Tensor, Tensor, Tensor | None]:
+    def tensors(self, rows: slice | np.ndarray) -> tuple[Tensor, Tensor, Tensor | None]:
         """x, σ, and what is used (None where nothing is masked) of some stars."""
-        minus_centre, inverse = self._constants
-        x = _single(self.spectra.values[rows]) * inverse
-        sigma = _single(self.spectra.errors[rows]) * inverse
-        if self.flux is None:
-            x += minus_centre
-        else:
-            per_flux = torch.from_numpy(1 / self.flux[rows]).float()[:, None]
-            torch.addcmul(minus_centre, x, per_flux, out=x)
-            sigma *= per_flux
-        mask = self.mask[rows]
+        values, errors, mask = self.spectra.values[rows], self.spectra.errors[rows], self.mask[rows]
+        flux = np.ones(len(values)) if self.flux is None else self.flux[rows]
+        x, sigma = np.empty(values.shape, np.float32), np.empty(values.shape, np.float32)
+        per_flux = (1 / flux).astype(np.float32)
+        _standardise(values, errors, per_flux, *self._constants, x, sigma)
         if not mask.any():
-            return x, sigma, None
-        hidden = torch.from_numpy(np.ascontiguousarray(mask))
-        return x.masked_fill_(hidden, 0.0), sigma.masked_fill_(hidden, 1.0), ~hidden
+            return torch.from_numpy(x), torch.from_numpy(sigma), None
+        x[mask], sigma[mask] = 0, 1
+        return torch.from_numpy(x), torch.from_numpy(sigma), torch.from_numpy(~mask)
 
     def flags(self) -> np.ndarray:
         """:class:`~starkin.spectra.flags.Flag` bits that the data decide, shape (n_stars,)."""
@@ -110,8 +105,15 @@ class Prepared:
         return flags
 
 
-def _single(array: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+@njit(nogil=True, cache=True, error_model="numpy")
+def _standardise(values, errors, per_flux, minus_centre, inverse, x, sigma):
+    """Fill x and σ in one pass over the spectra."""
+    for star in range(values.shape[0]):
+        factor = per_flux[star]
+        for pixel in range(values.shape[1]):
+            scaled = np.float32(values[star, pixel]) * inverse[pixel] * factor
+            x[star, pixel] = scaled + minus_centre[pixel]
+            sigma[star, pixel] = np.float32(errors[star, pixel]) * inverse[pixel] * factor
 
 
 @dataclass(frozen=True)

@@ -213,7 +213,8 @@ class ScatterVAE(SpectrumModel):
 
         def keep(rows: slice, parameters: Tensor) -> None:
             posterior = GaussianPosterior.from_parameters(parameters, d)
-            mean[rows], covariance[rows] = posterior.mean, posterior.covariance()
+            mean[rows] = posterior.mean
+            posterior.covariance(out=covariance[rows])
 
         self._run_encoder(n, prepared.tensors, keep)
         flags = self._flags(prepared, mean.numpy())

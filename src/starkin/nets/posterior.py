@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from numba import njit
 from torch import Tensor
@@ -61,18 +62,19 @@ class GaussianPosterior:
         return torch.exp(self.log_scale)[:, :, None] * matrix
 
     @torch.no_grad()
-    def covariance(self) -> Tensor:
+    def covariance(self, out: Tensor | None = None) -> Tensor:
         """L·Lᵀ, shape (n_stars, n_latent, n_latent); no gradient flows through it."""
-        if self.lower is None:
-            return torch.diag_embed(torch.exp(2 * self.log_scale))
-        if self.mean.device.type != "cpu":
-            scale = self.scale_tril()
-            return scale @ scale.mT
+        d = self.n_latent
+        if self.lower is None or self.mean.device.type != "cpu":
+            if self.lower is None:
+                covariance = torch.diag_embed(torch.exp(2 * self.log_scale))
+            else:
+                covariance = self.scale_tril() @ self.scale_tril().mT
+            return covariance if out is None else out.copy_(covariance)
         # Batched products of so small matrices take many times as long as a plain loop.
-        scale = torch.exp(self.log_scale)
-        covariance = self.mean.new_empty((*scale.shape, scale.shape[1]))
-        _outer(scale.numpy(), self.lower.detach().numpy(), covariance.numpy())
-        return covariance
+        out = self.mean.new_empty((len(self.mean), d, d)) if out is None else out
+        _outer(self.log_scale.detach().numpy(), self.lower.detach().numpy(), out.numpy())
+        return out
 
     def variance(self) -> Tensor:
         """Diagonal of the covariance, shape (n_stars, n_latent)."""
@@ -110,16 +112,22 @@ class GaussianPosterior:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _outer(scale, lower, out):
+def _outer(log_scale, lower, out):
     """Fill ``out`` with s_i s_j Σ_k U_ik U_jk, U unit lower triangular with rows in ``lower``."""
-    for star in range(scale.shape[0]):
-        for i in range(scale.shape[1]):
+    scale = np.empty(log_scale.shape[1], out.dtype)
+    for star in range(log_scale.shape[0]):
+        for i in range(scale.size):
+            scale[i] = np.exp(log_scale[star, i])
+        for i in range(scale.size):
             row = i * (i - 1) // 2
-            for j in range(i + 1):
+            out[star, i, i] = scale[i] * scale[i]
+            for k in range(i):
+                out[star, i, i] += (scale[i] * lower[star, row + k]) ** 2
+            for j in range(i):
                 other = j * (j - 1) // 2
-                total = lower[star, row + j] if j < i else scale.dtype.type(1)
+                total = lower[star, row + j]
                 for k in range(j):
                     total += lower[star, row + k] * lower[star, other + k]
-                total *= scale[star, i] * scale[star, j]
+                total *= scale[i] * scale[j]
                 out[star, i, j] = total
                 out[star, j, i] = total

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from copy import copy as shallow_copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -91,14 +92,16 @@ class SpectrumSet:
                     f"SpectrumSet.correlations has shape {np.shape(self.correlations)}, "
                     f"expected {expected}."
                 )
-        labels = Table() if self.labels is None else self.labels
-        if len(labels.colnames) and len(labels) != shape[0]:
-            raise StarkinError(f"SpectrumSet.labels has {len(labels)} rows for {shape[0]} stars.")
         set_(self, "source_id", source_id)
         set_(self, "values", values)
         set_(self, "errors", errors)
         set_(self, "mask", bad)
-        set_(self, "labels", labels)
+        self._take_labels(Table() if self.labels is None else self.labels)
+
+    def _take_labels(self, labels: Table) -> None:
+        if len(labels.colnames) and len(labels) != len(self):
+            raise StarkinError(f"SpectrumSet.labels has {len(labels)} rows for {len(self)} stars.")
+        object.__setattr__(self, "labels", labels)
 
     # --- as a container ---------------------------------------------------
     def __len__(self) -> int:
@@ -188,7 +191,9 @@ class SpectrumSet:
             labels[name].description = labels[name].description or known.description or None
             if known.unit and labels[name].unit is None:
                 labels[name].unit = known.unit
-        return replace(self, labels=labels)
+        copy = shallow_copy(self)  # the spectra are sound already and need no second look
+        copy._take_labels(labels)
+        return copy
 
     def band_missing(self, band: str) -> np.ndarray:
         """Stars of which a whole XP band is masked, shape (n_stars,)."""
