@@ -18,6 +18,10 @@ class Flag(IntFlag):
     FAR_FROM_TRAINING = 32
     LABEL_OUT_OF_RANGE = 64
     LABEL_MISSING = 128
+    NOT_CONVERGED = 256
+    POOR_FIT = 512
+    LOW_SNR = 1024
+    NOT_NORMALISED = 2048
 
     @classmethod
     def legend(cls) -> dict[int, str]:
@@ -31,4 +35,8 @@ class Flag(IntFlag):
             32: "unlike the training spectra",
             64: "a label lies outside the trained range",
             128: "a label the model needs is missing",
+            256: "the fit of the labels did not converge",
+            512: "the best labels do not fit the spectrum",
+            1024: "signal-to-noise below that of the training spectra",
+            2048: "flux does not look continuum-normalised",
         }
