@@ -20,6 +20,7 @@ from starkin.models.rivals import PCA, RSCA, PolynomialPCA
 from starkin.models.scatter_training import elbo_loss
 from starkin.spectra import SpectrumSet, XPGrid
 
+from .rivals.cases import RIVALS
 from .worlds import conditional_spectra, linear_spectra
 
 Parameters = Callable[[SpectrumModel, SpectrumSet], Iterable[tuple[str, Tensor]]]
@@ -40,11 +41,15 @@ class World:
 
 @lru_cache
 def world(name: str) -> World:
-    """``"xp"``: XP coefficients without labels; ``"flux"``: fluxes with teff and logg."""
-    if name == "xp":
+    """``"xp"``: XP coefficients without labels; ``"xp-labels"``: with teff, logg and m_h;
+    ``"flux"``: fluxes with teff and logg.
+    """
+    if name.startswith("xp"):
         other = SpectrumSet(np.arange(2), np.ones((2, 106)), np.ones((2, 106)), XPGrid(51, 55))
-        sets = (linear_spectra(400, 1, masked=True), linear_spectra(100, 2, masked=True))
-        return World(*sets, other, "51 BP \\+ 55 RP")
+        how = {"masked": True, "labels": name == "xp-labels"}
+        return World(
+            linear_spectra(400, 1, **how), linear_spectra(100, 2, **how), other, "51 BP \\+ 55 RP"
+        )
     train, new = conditional_spectra(400, 1, masked=True), conditional_spectra(100, 2, masked=True)
     return World(train, new, conditional_spectra(2, 3, first=15_800.0), "pixels, 15800")
 
@@ -64,7 +69,7 @@ class Case:
         The network's named parameters after one backward pass of the training loss on
         the spectra; None for a model that is fitted in closed form. Such a model has no
         steps to resume at: a killed run starts anew and ends with the same bits.
-    world : {"xp", "flux"}
+    world : {"xp", "xp-labels", "flux"}
         What it is trained on.
     """
 
@@ -120,6 +125,7 @@ CASES = [
     Case("polynomial-pca-plain", _linear(PolynomialPCA, weighted=False), 0.8, world="flux"),
     Case("rsca", _linear(RSCA), 0.8, world="flux"),
     Case("rsca-alone", _linear(RSCA, conditions=[], degree=0), 0.7, world="flux"),
+    *(Case(**rival) for rival in RIVALS),
 ]
 
 

@@ -10,8 +10,11 @@ from starkin.spectra import SpectrumSet, WavelengthGrid, XPGrid, columns
 N_FACTORS = 3
 
 
-def linear_spectra(n: int, seed: int, *, masked: bool = False) -> SpectrumSet:
-    """XP spectra x = b + W·z + noise, times a G flux of their own, with unequal errors."""
+def linear_spectra(n: int, seed: int, *, masked: bool = False, labels: bool = False) -> SpectrumSet:
+    """XP spectra x = b + W·z + noise, times a G flux of their own, with unequal errors.
+
+    With ``labels`` the three z are told as teff, logg and m_h, in units like those.
+    """
     world = np.random.default_rng(0)
     grid = XPGrid()
     mean = world.normal(size=grid.n_pixels) * 0.01
@@ -32,7 +35,12 @@ def linear_spectra(n: int, seed: int, *, masked: bool = False) -> SpectrumSet:
         grid=grid,
         mask=mask,
     )
-    return spectra.with_labels(**{columns.G_FLUX: flux})
+    spectra = spectra.with_labels(**{columns.G_FLUX: flux})
+    if not labels:
+        return spectra
+    return spectra.with_labels(
+        teff=5000 + 500 * z[:, 0], logg=3 + 0.8 * z[:, 1], m_h=-0.3 + 0.4 * z[:, 2]
+    )
 
 
 def conditional_spectra(

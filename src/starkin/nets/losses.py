@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from .likelihood import gaussian_nll
 from .posterior import GaussianPosterior
 
-__all__ = ["Elbo", "LossNormalisation", "elbo"]
+__all__ = ["Elbo", "Fit", "LossNormalisation", "elbo"]
 
 LossNormalisation = Literal["sum", "mean"]
 
@@ -42,6 +43,31 @@ class Elbo:
     def nats(self) -> Tensor:
         """−ELBO in nats per star without the 2π constant: what recipes are compared by."""
         return self.reconstruction + self.kl
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A negative log-likelihood, averaged over stars; for models that infer nothing.
+
+    Attributes
+    ----------
+    total : Tensor, scalar
+        What is minimised [nat per star, without the 2π constant]; it carries the gradient.
+    """
+
+    total: Tensor
+
+    @property
+    def nats(self) -> Tensor:
+        return self.total.detach()
+
+    @property
+    def reconstruction(self) -> Tensor:
+        return self.total.detach()
+
+    @property
+    def kl(self) -> Tensor:
+        return torch.zeros_like(self.total.detach())
 
 
 def elbo(

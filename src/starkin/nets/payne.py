@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .blocks import mlp
+from .intrinsic import intrinsic_variance
 from .label_network import LabelNetwork
 
 __all__ = ["PayneNetwork", "shifted"]
@@ -79,6 +80,20 @@ class PayneNetwork(LabelNetwork):
         self.register_buffer("wavelength", wavelength, persistent=False)
         self.register_buffer("centre", centre, persistent=False)
         self.register_buffer("scale", scale, persistent=False)
+
+    @torch.no_grad()
+    def start_from_line(self, labels: Tensor, x: Tensor, sigma: Tensor, used: Tensor) -> None:
+        """Make the network equal to a linear regression of the spectra on the labels.
+
+        Masked values take part as 0, the mean; it is a start, not a result.
+        """
+        design = torch.cat([labels, torch.ones_like(labels[:, :1])], dim=1).double()
+        solution = torch.linalg.lstsq(design, (x * used).double()).solution
+        squares = ((x * used).double() - design @ solution) ** 2
+        scatter = intrinsic_variance(squares, sigma.double() ** 2, used)
+        self.straight.weight.copy_(solution[:-1].T)
+        self.straight.bias.copy_(solution[-1])
+        self.log_scatter.copy_(0.5 * scatter.clamp(min=1e-6).log())
 
     def forward(self, labels: Tensor) -> Tensor:
         own = labels[:, : self.n_labels]
