@@ -44,9 +44,16 @@ def _vo_header(table: Table) -> bytes:
     return buffer.getvalue()
 
 
-def table_to_arrow(table: Table) -> pa.Table:
-    """An Arrow table whose schema carries units, descriptions and ``table.meta``."""
+def table_to_arrow(table: Table, *, header: bool = True) -> pa.Table:
+    """An Arrow table whose schema carries units, descriptions and ``table.meta``.
+
+    Without ``header`` it carries none of them: a file of many pieces needs one.
+    """
     arrow = pa.table({name: _to_arrow(table[name]) for name in table.colnames})
+    return arrow.replace_schema_metadata(_header(table)) if header else arrow
+
+
+def _header(table: Table) -> dict[bytes, bytes]:
     header = {
         _ASTROPY_HEADER: "\n".join(table_meta.get_yaml_from_table(table)).encode(),
         _VO_VERSION: b"1.0",
@@ -57,7 +64,7 @@ def table_to_arrow(table: Table) -> pa.Table:
             # astropy's reader wants the width of string columns under this key.
             width = table[name].dtype.itemsize // 4
             header[f"table::len::{name}".encode()] = str(width).encode()
-    return arrow.replace_schema_metadata(header)
+    return header
 
 
 def _column(name: str, array: pa.ChunkedArray) -> Column:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..io.arrow import table_to_arrow
@@ -58,21 +60,44 @@ def encode_catalogue(
             raise StarkinError("There are no spectra to encode.")
         Latents.concatenate(parts).write(out)
         return sum(len(part) for part in parts)
-    with atomic_file(out) as path:
+    with atomic_file(out) as path, ThreadPoolExecutor(1) as writing:
         writer: pq.ParquetWriter | None = None
+        pending: Future[None] | None = None
         try:
-            for batch in batches:
-                arrow = table_to_arrow(model.encode(batch).to_table())
+            for batch in _ahead(batches):
+                arrow = table_to_arrow(model.encode(batch).to_table(), header=writer is None)
                 if writer is None:
-                    writer = pq.ParquetWriter(path, arrow.schema, compression="zstd")
+                    writer = _writer(path, arrow.schema)
                 # One header serves all row groups: string widths may differ between batches.
-                writer.write_table(arrow.cast(writer.schema))
+                arrow = arrow.cast(writer.schema)
+                if pending is not None:
+                    pending.result()
+                pending = writing.submit(writer.write_table, arrow)
                 done += len(batch)
                 if progress is not None:
                     progress(done, max(n_stars, done), f"{done:,} stars")
+            if pending is not None:
+                pending.result()
         finally:
             if writer is not None:
+                wait([] if pending is None else [pending])
                 writer.close()
         if writer is None:
             raise StarkinError("There are no spectra to encode.")
     return done
+
+
+def _ahead(batches: Iterable[SpectrumSet]) -> Iterator[SpectrumSet]:
+    """The same batches, each read while the one before is in use."""
+    source = iter(batches)
+    with ThreadPoolExecutor(1) as reading:
+        following = reading.submit(next, source, None)
+        while (batch := following.result()) is not None:
+            following = reading.submit(next, source, None)
+            yield batch
+
+
+def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """Dictionaries only for what repeats: of latents every value is new."""
+    repeating = [field.name for field in schema if not pa.types.is_floating(field.type)]
+    return pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=repeating)
