@@ -16,7 +16,8 @@ from torch import Tensor
 
 from starkin.models import ScatterVAE, ScatterVAEConfig, SpectrumModel
 from starkin.models.preprocessing import Preprocessing
-from starkin.models.rivals import PCA, RSCA, PolynomialPCA
+from starkin.models.rivals import PCA, RSCA, FactorDis, Fader, PolynomialPCA
+from starkin.models.rivals.autoencoder import AdversarialAutoencoder
 from starkin.models.scatter_training import elbo_loss
 from starkin.spectra import SpectrumSet, XPGrid
 
@@ -101,6 +102,33 @@ def _linear(kind: type, **settings: object) -> Callable[[str], SpectrumModel]:
     return lambda device: kind(kind.config_class.from_dict(config), device=device, threads=1)
 
 
+def _adversarial(kind: type, **settings: object) -> Callable[[str], SpectrumModel]:
+    config = {
+        "n_latent": 4,
+        "encoder": [32],
+        "decoder": [32],
+        "adversary": [16],
+        "components": 12,
+        "epochs": 12,
+        "batch_size": 140,
+        "learning_rate": 1e-2,
+        "validation_fraction": 0.1,
+        **settings,
+    }
+    return lambda device: kind(kind.config_class.from_dict(config), device=device, threads=1)
+
+
+def _adversarial_parameters(
+    model: SpectrumModel, spectra: SpectrumSet
+) -> Iterator[tuple[str, Tensor]]:
+    assert isinstance(model, AdversarialAutoencoder)
+    data = model._tensors(model.inputs.prepare(spectra), np.arange(len(spectra)))
+    network = model._fresh(data[0].shape[1], seed=0)
+    loss = model._loss(network, data[1], spectra.n_pixels)
+    loss(data, torch.Generator().manual_seed(0), 1.0).total.backward()
+    return network.named_parameters()
+
+
 CASES = [
     Case("scatter-vae", _scatter(), 0.8, _scatter_parameters),
     Case(
@@ -125,6 +153,28 @@ CASES = [
     Case("polynomial-pca-plain", _linear(PolynomialPCA, weighted=False), 0.8, world="flux"),
     Case("rsca", _linear(RSCA), 0.8, world="flux"),
     Case("rsca-alone", _linear(RSCA, conditions=[], degree=0), 0.7, world="flux"),
+    Case("fader", _adversarial(Fader), 0.7, _adversarial_parameters, world="flux"),
+    Case(
+        "fader-pixels",
+        _adversarial(Fader, recipe="published", components=0, epochs=12, learning_rate=1e-2),
+        0.5,
+        _adversarial_parameters,
+        world="flux",
+    ),
+    Case(
+        "conditional-autoencoder",
+        _adversarial(Fader, adversary_weight=0.0),
+        0.7,
+        _adversarial_parameters,
+        world="flux",
+    ),
+    Case(
+        "factor-dis",
+        _adversarial(FactorDis, critic_steps=1),
+        0.7,
+        _adversarial_parameters,
+        world="flux",
+    ),
     *(Case(**rival) for rival in RIVALS),
 ]
 

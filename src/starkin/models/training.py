@@ -66,11 +66,12 @@ class TrainingSettings:
         Largest learning rate of the schedule.
     weight_decay : float
         Decoupled (AdamW); biases and vectors are spared when ``decay_matrices_only``.
-    schedule : {"one-cycle", "cosine-restarts"}
+    schedule : {"one-cycle", "cosine-restarts", "constant"}
         ``"one-cycle"``: linear rise from a quarter of the largest rate over ``warm_up``
         of all steps, then a cosine to 0.
         ``"cosine-restarts"``: a cosine from the largest rate to 0 every
         ``restart_epochs``, stepped once an epoch (Laroche & Speagle 2025).
+        ``"constant"``: the largest rate throughout.
     patience : int
         Stop after so many epochs without a better validation loss; 0 never stops.
     clip : float
@@ -83,7 +84,7 @@ class TrainingSettings:
     batch_size: int
     learning_rate: float
     weight_decay: float
-    schedule: Literal["one-cycle", "cosine-restarts"]
+    schedule: Literal["one-cycle", "cosine-restarts", "constant"]
     warm_up: float = 0.1
     restart_epochs: int = 500
     patience: int = 0
@@ -93,6 +94,8 @@ class TrainingSettings:
 
     def rate(self, step: int, steps_per_epoch: int) -> float:
         """Learning rate at a step counted from 0."""
+        if self.schedule == "constant":
+            return self.learning_rate
         if self.schedule == "cosine-restarts":
             phase = (step // steps_per_epoch) % self.restart_epochs / self.restart_epochs
             return self.learning_rate * 0.5 * (1 + math.cos(math.pi * phase))

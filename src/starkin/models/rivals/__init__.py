@@ -1,7 +1,10 @@
 """Published models of spectra to stand beside, each behind the one contract."""
 
+from .autoencoder_config import FactorDisConfig, FaderConfig
 from .beta_vae import BetaVAE, BetaVAEConfig
 from .cannon import Cannon, CannonConfig
+from .factor_dis import FactorDis
+from .fader import Fader
 from .linear_config import PCAConfig, PolynomialPCAConfig, RSCAConfig
 from .payne import Payne, PayneConfig
 from .pca import PCA, PolynomialPCA
@@ -14,6 +17,10 @@ __all__ = [
     "BetaVAEConfig",
     "Cannon",
     "CannonConfig",
+    "FactorDis",
+    "FactorDisConfig",
+    "Fader",
+    "FaderConfig",
     "PCAConfig",
     "Payne",
     "PayneConfig",
