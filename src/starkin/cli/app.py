@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from . import data, discovery, models
+from . import data, discovery, models, spectra
 
 app = typer.Typer(
     name="starkin",
@@ -19,7 +19,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (discovery, data, models):
+for module in (discovery, data, spectra, models):
     module.add_to(app)
 
 

@@ -11,6 +11,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from ..latent.discovery import Discovery
+    from ..spectra.flux_summary import FluxSummary
     from ..spectra.summary import Summary
 
 __all__ = ["show_discovery", "show_summary"]
@@ -55,20 +56,16 @@ def _cell(value: object, form: str) -> str:
 
 def show_summary(console: Console, summary: Summary) -> None:
     """What is in a set of spectra, and what is wrong with it."""
-    low, high = summary.g_range or (None, None)
     facts = [
         ("stars", f"{summary.stars:,}"),
         ("spectra", f"{summary.grid}, in {summary.unit}"),
-        ("missing bands", _counts(summary.missing_bands)),
+        ("missing", _counts(summary.missing_bands)),
         (
             "partly masked",
             f"{summary.partly_masked:,} stars ({summary.masked_fraction:.2%} of values)",
         ),
-        ("correlations", f"{summary.with_correlations:,} stars"),
-        ("noise at high orders", _counts(summary.noise_scatter, "{:.2f} of its error")),
-        ("G", "unknown" if low is None else f"{low:.2f} to {high:.2f} mag"),
-        ("normalised by", _counts(summary.normalisation)),
     ]
+    facts += _xp_facts(summary) if summary.fluxes is None else _flux_facts(summary.fluxes)
     table = Table(show_header=False, box=None)
     for name, value in facts:
         table.add_row(f"[bold]{name}", value)
@@ -83,6 +80,35 @@ def show_summary(console: Console, summary: Summary) -> None:
         console.print(f"[yellow]![/] {problem}", highlight=False, soft_wrap=True)
     if not summary.problems:
         console.print("no problem found")
+
+
+def _xp_facts(summary: Summary) -> list[tuple[str, str]]:
+    low, high = summary.g_range or (None, None)
+    return [
+        ("correlations", f"{summary.with_correlations:,} stars"),
+        ("noise at high orders", _counts(summary.noise_scatter, "{:.2f} of its error")),
+        ("G", "unknown" if low is None else f"{low:.2f} to {high:.2f} mag"),
+        ("normalised by", _counts(summary.normalisation)),
+    ]
+
+
+def _flux_facts(fluxes: FluxSummary) -> list[tuple[str, str]]:
+    stretches = ", ".join(f"{low:.1f}-{high:.1f}" for low, high in fluxes.coverage)
+    says = f"lines say {fluxes.medium_of_lines}" if fluxes.medium_of_lines else "lines cannot tell"
+    return [
+        ("coverage", f"{stretches} Angstrom"),
+        ("wavelengths", f"{fluxes.medium} ({says}), {fluxes.frame} frame"),
+        ("S/N per pixel", _percentiles(fluxes.snr)),
+        ("median flux", f"{_percentiles(fluxes.level)}; {fluxes.normalised:,} stars near 1"),
+        ("bad pixels", f"{fluxes.bad_pixels:,} that more than half of the stars lack"),
+    ]
+
+
+def _percentiles(values: tuple[float, ...] | None) -> str:
+    if values is None:
+        return "unknown"
+    low, middle, high = values
+    return f"{middle:.4g} (90 % of stars {low:.4g} to {high:.4g})"
 
 
 def _counts(counts: Mapping[str, float], form: str = "{:,}") -> str:

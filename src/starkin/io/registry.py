@@ -30,6 +30,7 @@ from .store import MANIFEST, Store
 __all__ = [
     "Choices",
     "Format",
+    "expand",
     "formats",
     "identify",
     "read",
@@ -49,10 +50,13 @@ class Choices:
         What to do with a row that cannot be used.
     bad_pixels : tuple of str
         Bits of APOGEE_PIXMASK that mask a pixel (:mod:`starkin.io.pixel_masks`).
+    known_continuum : bool
+        Divide by the continuum that the file brings.
     """
 
     on_error: str = "raise"
     bad_pixels: tuple[str, ...] = BAD_PIXELS
+    known_continuum: bool = False
 
 
 Reader = Callable[[Any], ColumnTable]
@@ -226,6 +230,8 @@ def _read_one(item: Any, format: str | None, choices: Choices) -> ColumnTable | 
         table: ColumnTable | SpectrumSet
         if chosen.read_spectra is not None:
             table = chosen.read_spectra(source, choices)
+            if choices.known_continuum and "continuum" not in table.meta:
+                raise StarkinError(f"{name} brings no continuum; have it found instead.")
         else:
             assert chosen.read is not None
             table = chosen.read(source)
@@ -242,7 +248,7 @@ def _read_one(item: Any, format: str | None, choices: Choices) -> ColumnTable | 
     return table
 
 
-def _expand(items: Any) -> list[Any]:
+def expand(items: Any) -> list[Any]:
     """Files, ZIP members and objects to read, in order."""
     from .readers.collections import files_of_folder, members_of_zip
 
@@ -292,6 +298,7 @@ def read(
     on_error: str = "raise",
     check_correlations: bool = True,
     bad_pixels: tuple[str, ...] = BAD_PIXELS,
+    known_continuum: bool = False,
 ) -> SpectrumSet:
     """Read spectra from files, folders, ZIP archives or tables in memory.
 
@@ -318,6 +325,9 @@ def read(
     bad_pixels : tuple of str
         Bits of APOGEE_PIXMASK that mask a pixel; leave out ``"SIG_SKYLINE"`` to keep the
         residuals of strong sky lines.
+    known_continuum : bool
+        Divide spectra by the continuum that their file brings (mwmStar, mwmVisit, tables with a
+        column ``continuum``).
 
     Returns
     -------
@@ -334,7 +344,7 @@ def read(
     """
     if on_error not in ("raise", "reject"):
         raise StarkinError(f'on_error must be "raise" or "reject", got {on_error!r}.')
-    choices = Choices(on_error, tuple(bad_pixels))
+    choices = Choices(on_error, tuple(bad_pixels), known_continuum)
     sizes: dict[str, tuple[int, str]] = {}
     if grid is not None:
         sizes = {band: (grid.band_size(band), "the grid asked for") for band in BANDS}
@@ -345,7 +355,7 @@ def read(
             table, grid=grid, on_error=on_error, check_correlations=check_correlations
         )
 
-    for item in _expand(items):
+    for item in expand(items):
         if isinstance(item, SpectrumSet):
             waiting.append(item)
             continue

@@ -19,6 +19,7 @@ from ..spectra import WavelengthGrid
 from ..spectra.errors import StarkinError
 
 __all__ = [
+    "CONTINUUM_NAMES",
     "ERROR_NAMES",
     "FLUX",
     "FLUX_ERROR",
@@ -45,9 +46,11 @@ ERROR_NAMES = (
 IVAR_NAMES = ("ivar", "flux_ivar", "inverse_variance", "norm_ivar")
 MASK_NAMES = ("mask", "flux_mask", "pixel_flags", "bitmask")
 WAVELENGTH_NAMES = (WAVELENGTH, "wave", "lambda", "wl", "lam")
+CONTINUUM_NAMES = ("continuum", "cont")
 LOG_WAVELENGTH_NAMES = ("loglam", "log_lambda", "log_wavelength", "log10_wavelength")
 VECTOR_NAMES = (
-    *FLUX_NAMES, *ERROR_NAMES, *IVAR_NAMES, *MASK_NAMES, *WAVELENGTH_NAMES, *LOG_WAVELENGTH_NAMES
+    *FLUX_NAMES, *ERROR_NAMES, *IVAR_NAMES, *MASK_NAMES, *WAVELENGTH_NAMES, *LOG_WAVELENGTH_NAMES,
+    *CONTINUUM_NAMES,
 )  # fmt: skip
 
 # Ranges of wavelength that tell their unit when the file does not; optical to 2.5 µm.

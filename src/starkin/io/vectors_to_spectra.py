@@ -20,6 +20,7 @@ from .label_columns import harmonise_labels
 from .unit_text import parse_unit
 from .vector_files import BLOCK, VectorFile
 from .vector_layout import (
+    CONTINUUM_NAMES,
     ERROR_NAMES,
     FLUX_NAMES,
     IVAR_NAMES,
@@ -36,12 +37,13 @@ __all__ = ["vectors_to_spectra"]
 class _Filling:
     """The arrays of the set to be, filled block by block."""
 
-    def __init__(self, file: VectorFile, n_pixels: int, on_error: str) -> None:
-        self.file, self.n_pixels, self.on_error = file, n_pixels, on_error
+    def __init__(self, file: VectorFile, n_pixels: int, known_continuum: bool) -> None:
+        self.file, self.n_pixels = file, n_pixels
         self.flux = self._name(FLUX_NAMES)
         self.error = find_name(file.vectors, ERROR_NAMES)
         self.ivar = None if self.error else find_name(file.vectors, IVAR_NAMES)
         self.bad = find_name(file.vectors, MASK_NAMES)
+        self.continuum = find_name(file.vectors, CONTINUUM_NAMES) if known_continuum else None
         if self.error is None and self.ivar is None:
             raise StarkinError(
                 f"{file.name} has neither a column 'flux_error' nor 'ivar' of arrays: starkin "
@@ -66,7 +68,7 @@ class _Filling:
 
     @property
     def names(self) -> list[str]:
-        wanted = (self.flux, self.error or self.ivar, self.bad)
+        wanted = (self.flux, self.error or self.ivar, self.bad, self.continuum)
         return [name for name in wanted if name is not None]
 
     def put(self, rows: slice, block: dict[str, Any]) -> None:
@@ -80,6 +82,10 @@ class _Filling:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             if self.ivar is not None:
                 error = 1 / np.sqrt(error)  # an ivar of 0 becomes inf, a negative one NaN
+            if self.continuum is not None:
+                continuum = self._matrix(rows, self.continuum, block)
+                continuum = np.where(continuum > 0, continuum, np.nan)
+                flux, error = flux / continuum, error / continuum
             good = np.isfinite(flux) & (error > 0) & (error < np.inf)
             self.not_positive += int(np.count_nonzero(np.isfinite(flux) & (error <= 0)))
         if self.bad is not None:
@@ -112,7 +118,9 @@ def _float(dtype: np.dtype) -> np.dtype:
     return np.dtype(np.float32) if single else np.dtype(np.float64)
 
 
-def vectors_to_spectra(file: VectorFile, on_error: str = "raise") -> SpectrumSet:
+def vectors_to_spectra(
+    file: VectorFile, on_error: str = "raise", *, known_continuum: bool = False
+) -> SpectrumSet:
     """Flux, errors, mask, grid and labels of a table with one spectrum a row.
 
     A pixel is masked if its flux or error is not finite, its error is not
@@ -125,6 +133,8 @@ def vectors_to_spectra(file: VectorFile, on_error: str = "raise") -> SpectrumSet
     on_error : {"raise", "reject"}
         Whether one unusable row fails the file, or is left out and listed in
         ``meta["rejected"]``.
+    known_continuum : bool
+        Divide by a column ``continuum``, where there is one.
 
     Raises
     ------
@@ -133,7 +143,7 @@ def vectors_to_spectra(file: VectorFile, on_error: str = "raise") -> SpectrumSet
         ``"raise"``) for the first row without id or with arrays of another length.
     """
     grid, assumed = _grid(file)
-    filling = _Filling(file, grid.n_pixels, on_error)
+    filling = _Filling(file, grid.n_pixels, known_continuum)
     step = max(1, BLOCK // grid.n_pixels)
     for rows, block in file.rows(filling.names, step):
         filling.put(rows, block)
@@ -162,8 +172,8 @@ def vectors_to_spectra(file: VectorFile, on_error: str = "raise") -> SpectrumSet
         grid=grid,
         mask=filling.mask,
         labels=labels,
-        unit=_flux_unit(file),
-        meta=_meta(file, rejected, assumed, filling.not_positive),
+        unit=u.dimensionless_unscaled if filling.continuum else _flux_unit(file),
+        meta=_meta(file, rejected, assumed, filling),
     )
     if reasons:
         keep = np.ones(len(spectra), dtype=bool)
@@ -173,7 +183,7 @@ def vectors_to_spectra(file: VectorFile, on_error: str = "raise") -> SpectrumSet
 
 
 def _meta(
-    file: VectorFile, rejected: list[Rejection], assumed: list[str], not_positive: int
+    file: VectorFile, rejected: list[Rejection], assumed: list[str], filling: _Filling
 ) -> dict[str, Any]:
     try:
         provenance = json.loads(file.terms.get("provenance", "{}"))
@@ -183,8 +193,10 @@ def _meta(
     meta |= {"files": [file.name], "rejected": rejected}
     if assumed:
         meta["assumed"] = assumed
-    if not_positive:
-        meta["masked_errors"] = not_positive
+    if filling.not_positive:
+        meta["masked_errors"] = filling.not_positive
+    if filling.continuum is not None:
+        meta["continuum"] = {"method": "known", "from": "the file"}
     return meta
 
 

@@ -9,6 +9,7 @@ trained and used on spectra that went through the same one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -98,7 +99,7 @@ _USED = {
 
 
 def divide_by_continuum(
-    spectra: SpectrumSet, continuum: np.ndarray, *, how: dict[str, object] | None = None
+    spectra: SpectrumSet, continuum: np.ndarray, *, how: Mapping[str, object] | None = None
 ) -> SpectrumSet:
     """Values and errors over a known continuum, dimensionless.
 
@@ -108,7 +109,7 @@ def divide_by_continuum(
         On wavelengths.
     continuum : ndarray, shape (n_stars, n_pixels) or (n_pixels,)
         In the unit of the spectra; a pixel where it is not positive and finite is masked.
-    how : dict, optional
+    how : mapping, optional
         What ``meta["continuum"]`` shall say; ``{"method": "known"}`` without it.
 
     Raises
@@ -129,7 +130,7 @@ def divide_by_continuum(
             errors=spectra.errors / divisor,
             mask=spectra.mask | ~usable,
             unit=u.dimensionless_unscaled,
-            meta={**spectra.meta, "continuum": how or {"method": "known"}},
+            meta={**spectra.meta, "continuum": dict(how or {"method": "known"})},
         )
 
 

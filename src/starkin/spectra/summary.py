@@ -11,6 +11,7 @@ from . import columns
 from .bases import has_official_bases
 from .columns import BANDS
 from .correlations import is_positive_definite
+from .flux_summary import FluxSummary, summarise_fluxes
 from .grid import Grid, XPGrid
 from .photometry import g_flux, is_normalised, magnitude
 from .spectrum_set import SpectrumSet
@@ -66,6 +67,8 @@ class Summary:
     normalisation : dict of str to int
         Stars by the origin of their G flux: flux, magnitude, synthetic, none.
     labels : list of LabelSummary
+    fluxes : FluxSummary or None
+        Of spectra on wavelengths.
     problems : list of str
         A sentence each; empty if there is nothing to say.
     """
@@ -84,6 +87,7 @@ class Summary:
     g_range: tuple[float, float] | None
     normalisation: dict[str, int]
     labels: list[LabelSummary]
+    fluxes: FluxSummary | None = None
     problems: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
@@ -97,6 +101,7 @@ def summarise(spectra: SpectrumSet) -> Summary:
     missing, partly = _missing(spectra.grid, mask)
     with_correlations, checked, bad = _correlations(spectra, missing)
     g_range, normalisation = _brightness(spectra)
+    fluxes, flux_problems = summarise_fluxes(spectra)
     summary = Summary(
         stars=len(spectra),
         grid=spectra.grid.describe(),
@@ -112,8 +117,10 @@ def summarise(spectra: SpectrumSet) -> Summary:
         g_range=g_range,
         normalisation=normalisation,
         labels=[_label(spectra, name) for name in spectra.labels.colnames],
+        fluxes=fluxes,
     )
     summary.problems.extend(_problems(summary, spectra))
+    summary.problems.extend(flux_problems)
     return summary
 
 

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from astropy.table import Table
 
-from ..io.catalogue import read_table
+from ..io.join_labels import join_labels
 from ..io.registry import read
 from ..io.store import Store
+from ..io.survey_labels import read_labels
 from ..spectra import SpectrumSet, StarkinError
-from ..spectra.columns import SOURCE_ID
 
 __all__ = ["attach_labels", "is_store", "load_spectra", "stream_spectra"]
 
@@ -64,30 +63,16 @@ def stream_spectra(items: Any, batch: int) -> tuple[int, Iterator[SpectrumSet]]:
 
 
 def attach_labels(spectra: SpectrumSet, labels: str | Path | Table) -> SpectrumSet:
-    """Join columns by ``source_id``; a star that the table lacks gets missing values.
+    """Join columns by the star's id; a star that the table lacks gets missing values.
+
+    A survey's catalogue (APOGEE's allStar, Astra's, GALAH's) is joined by the survey's name of
+    the star as well, under our names of its columns.
 
     Raises
     ------
     StarkinError
         If the table has no ``source_id``, repeats one, or shares none with the spectra.
     """
-    table = labels if isinstance(labels, Table) else read_table(labels)
+    table = labels if isinstance(labels, Table) else read_labels(labels)
     name = "the table of labels" if isinstance(labels, Table) else str(labels)
-    if SOURCE_ID not in table.colnames:
-        raise StarkinError(f"{name} has no column {SOURCE_ID}; rename the id column to that.")
-    ids, first = np.unique(np.asarray(table[SOURCE_ID], dtype=np.int64), return_index=True)
-    if len(ids) < len(table):
-        raise StarkinError(
-            f"{name} names {len(table) - len(ids)} stars twice; keep one row a star."
-        )
-    place = np.minimum(np.searchsorted(ids, spectra.source_id), len(ids) - 1)
-    found = ids[place] == spectra.source_id
-    if not found.any():
-        raise StarkinError(f"{name} shares no {SOURCE_ID} with the spectra.")
-    joined = table[first[place]]
-    joined.remove_column(SOURCE_ID)
-    if not found.all():
-        joined = Table(joined, masked=True, copy=True)
-        for column in joined.colnames:
-            joined[column].mask |= ~found
-    return spectra.with_labels(**{column: joined[column] for column in joined.colnames})
+    return join_labels(spectra, table, name)[0]

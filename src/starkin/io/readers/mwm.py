@@ -16,6 +16,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from ...spectra import SpectrumSet, WavelengthGrid, columns
+from ...spectra.continuum import divide_by_continuum
 from ...spectra.errors import StarkinError
 from ..fits_files import open_fits
 from ..fits_spectra import FLUX_UNIT, label, log_wavelength, outline, spectra_of
@@ -138,9 +139,13 @@ def _of_table(
     for target, key in _TABLE_LABELS.items():
         if key in data:
             label(labels, target, column(key))
-    return spectra_of(
+    spectra = spectra_of(
         source, np.full(n, star), flux, errors, bad, grid, labels, FLUX_UNIT, instrument=instrument
     )
+    if choices.known_continuum and "continuum" in data:
+        how = {"method": "known", "from": "the file"}
+        return divide_by_continuum(spectra, column("continuum").astype(np.float32), how=how)
+    return spectra
 
 
 _TABLE_LABELS = {

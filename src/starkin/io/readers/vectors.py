@@ -11,12 +11,23 @@ from ...spectra import SpectrumSet
 from ..fits_files import open_fits
 from ..registry import Choices, register_spectra
 from ..source import Source
-from ..vector_files import fits_vectors, has_vectors, hdf5_vectors, parquet_vectors, table_vectors
+from ..vector_files import (
+    VectorFile,
+    fits_vectors,
+    has_vectors,
+    hdf5_vectors,
+    parquet_vectors,
+    table_vectors,
+)
 from ..vector_layout import FLUX_NAMES, find_name
 from ..vectors_to_spectra import vectors_to_spectra
 from ..write_vectors import KEYWORDS
 
 __all__: list[str] = []
+
+
+def _convert(file: VectorFile, choices: Choices) -> SpectrumSet:
+    return vectors_to_spectra(file, choices.on_error, known_continuum=choices.known_continuum)
 
 
 def _is_fits_table(source: Source, head: bytes) -> bool:
@@ -35,7 +46,7 @@ def _is_fits_table(source: Source, head: bytes) -> bool:
 )
 def read_fits_vectors(source: Source, choices: Choices) -> SpectrumSet:
     with fits_vectors(source, KEYWORDS) as file:
-        return vectors_to_spectra(file, choices.on_error)
+        return _convert(file, choices)
 
 
 def _is_parquet(source: Source, head: bytes) -> bool:
@@ -52,7 +63,7 @@ def _is_parquet(source: Source, head: bytes) -> bool:
 )
 def read_parquet_vectors(source: Source, choices: Choices) -> SpectrumSet:
     with parquet_vectors(source) as file:
-        return vectors_to_spectra(file, choices.on_error)
+        return _convert(file, choices)
 
 
 @register_spectra(
@@ -62,7 +73,7 @@ def read_parquet_vectors(source: Source, choices: Choices) -> SpectrumSet:
 )
 def read_hdf5(source: Source, choices: Choices) -> SpectrumSet:
     with hdf5_vectors(source) as file:
-        return vectors_to_spectra(file, choices.on_error)
+        return _convert(file, choices)
 
 
 def _is_table(item: Any) -> bool:
@@ -71,4 +82,4 @@ def _is_table(item: Any) -> bool:
 
 @register_spectra("astropy-vectors", "astropy.table.Table of spectra in memory", accepts=_is_table)
 def read_table_vectors(table: Table, choices: Choices) -> SpectrumSet:
-    return vectors_to_spectra(table_vectors(table, "the astropy table"), choices.on_error)
+    return _convert(table_vectors(table, "the astropy table"), choices)
