@@ -52,7 +52,7 @@ TEFF, LOGG, M_H, ALPHA_M, C_M = "teff", "logg", "m_h", "alpha_m", "c_m"
 TEFF_ERROR, LOGG_ERROR, M_H_ERROR = "teff_error", "logg_error", "m_h_error"
 ALPHA_M_ERROR, C_M_ERROR = "alpha_m_error", "c_m_error"
 STARFLAG, ASPCAPFLAG = "starflag", "aspcapflag"
-A_V = "a_v"
+A_V, DISTANCE_MODULUS = "a_v", "distance_modulus"
 SNR, RADIAL_VELOCITY = "snr", "radial_velocity"
 #: What surveys call a star or a spectrum of it.
 APOGEE_ID, SDSS_ID, SOBJECT_ID, STAR_ID = "apogee_id", "sdss_id", "sobject_id", "star_id"
@@ -74,6 +74,9 @@ OUTLIER_SCORE = "outlier_score"
 CHI2, N_USED = "chi2", "n_used"
 POPULATION = "population"
 MEMBERSHIP = "membership"
+
+TWIN_ID, TWIN_RANK, TWIN_DISTANCE = "twin_source_id", "twin_rank", "twin_distance"
+TWIN_LOG_RATIO, TWIN_PROBABILITY = "twin_log_ratio", "twin_probability"
 
 MAIN_TYPE, OTHER_TYPES = "main_type", "other_types"
 
@@ -178,6 +181,7 @@ KNOWN: dict[str, ColumnInfo] = {
     "true_distance": ColumnInfo("kpc", "Simulated distance (truth)"),
     "true_a_v": ColumnInfo("mag", "Simulated extinction at 550 nm (truth)"),
     A_V: ColumnInfo("mag", "Extinction at 550 nm", "phys.absorption;em.opt.V"),
+    DISTANCE_MODULUS: ColumnInfo("mag", "Distance modulus", "phot.mag.distMod"),
     NORMALISATION_FLUX: ColumnInfo(
         "electron s-1", "G flux by which the spectrum was divided", "phot.flux;em.opt"
     ),
@@ -189,6 +193,13 @@ KNOWN: dict[str, ColumnInfo] = {
     CHI2: ColumnInfo("", "Chi-square of the spectrum at the best labels", "stat.fit.chi2"),
     N_USED: ColumnInfo("", "Values of the spectrum that were fitted", "meta.number"),
     POPULATION: ColumnInfo("", "Population number, -1 for none", "meta.code.class"),
+    TWIN_ID: ColumnInfo("", "Identifier of the twin", "meta.id"),
+    TWIN_RANK: ColumnInfo("", "Place among the star's twins, 1 for the best", "meta.number"),
+    TWIN_DISTANCE: ColumnInfo("", "Distance of the latents [standard deviations]", "stat.value"),
+    TWIN_LOG_RATIO: ColumnInfo(
+        "", "Log likelihood ratio: same composition against different [nat]", "stat.likelihood"
+    ),
+    TWIN_PROBABILITY: ColumnInfo("", "Probability of one composition", "stat.probability"),
     MAIN_TYPE: ColumnInfo("", "SIMBAD object type, short code", "src.class"),
     OTHER_TYPES: ColumnInfo("", "All object types SIMBAD has, joined by |", "src.class"),
     MEMBERSHIP: ColumnInfo("", "Probability of the population named", "stat.probability"),
