@@ -25,6 +25,13 @@ def shared() -> Path:
     return folder
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """The engine's tables stay beside the tests, never in the user's home."""
+    if "STARKIN_CACHE" not in os.environ:
+        cache = getattr(config, "cache", None)
+        os.environ["STARKIN_CACHE"] = "off" if cache is None else str(cache.mkdir("starkin"))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "shared" in getattr(item, "fixturenames", ()):

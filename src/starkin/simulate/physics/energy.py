@@ -19,6 +19,7 @@ from .absorbers import default_columns
 from .atmosphere import build_atmosphere
 from .composition import composition
 from .emergence import emergent_flux
+from .kept import kept_on_disk
 from .opacity import OpacityTable
 
 __all__ = ["bolometric_ratio", "temperature_scale"]
@@ -56,8 +57,8 @@ def bolometric_ratio(
     return total / (c.STEFAN_BOLTZMANN * 1e-3 * teff**4)
 
 
-@cache
-def _scale_grid() -> RegularGridInterpolator:
+def _scales() -> np.ndarray:
+    """The factor at every point of the grid, shape (n_teff, n_logg, n_m_h)."""
     axes = (np.log(_TEFF), _LOGG, _M_H)
     points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     # A supergiant hotter than its Eddington limit does not exist: lend it a gravity that does.
@@ -68,7 +69,13 @@ def _scale_grid() -> RegularGridInterpolator:
     scale = torch.ones_like(teff)
     for _ in range(_N_PASSES):
         scale = (scale * bolometric_ratio(teff, gravity, m_h, scale) ** -0.25).clamp(0.93, 1.08)
-    return RegularGridInterpolator(axes, scale.numpy().reshape([len(a) for a in axes]))
+    return scale.numpy().reshape([len(a) for a in axes])
+
+
+@cache
+def _scale_grid() -> RegularGridInterpolator:
+    scale = kept_on_disk("temperatures", b"", lambda: {"scale": _scales()})["scale"]
+    return RegularGridInterpolator((np.log(_TEFF), _LOGG, _M_H), scale)
 
 
 def temperature_scale(teff: torch.Tensor, logg: torch.Tensor, m_h: torch.Tensor) -> torch.Tensor:

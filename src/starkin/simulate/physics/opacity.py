@@ -88,12 +88,32 @@ class OpacityTable:
     columns : sequence of Column
     wavelength_nm : ndarray, shape (n_wave,)
         Vacuum wavelengths [nm].
+    cross_sections : ndarray, optional
+        The table's own, where an earlier one of the same columns left them.
     """
 
-    def __init__(self, columns: Sequence[Column], wavelength_nm: np.ndarray) -> None:
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        wavelength_nm: np.ndarray,
+        cross_sections: np.ndarray | None = None,
+    ) -> None:
         self.columns = tuple(columns)
         self.wavelength_nm = np.asarray(wavelength_nm, dtype=float)
         pivots = np.concatenate([column.pivot_ev for column in self.columns])
+        if cross_sections is None:
+            cross_sections = self._tabulate(pivots)
+        self._pivots = torch.from_numpy(pivots)
+        self._table = torch.from_numpy(cross_sections)
+        self._ln_t0 = float(np.log(T_NODES[0]))
+        self._step = float(np.log(T_NODES[1] / T_NODES[0]))
+
+    @property
+    def cross_sections(self) -> np.ndarray:
+        """On nodes in temperature, shape ``(n_nodes, n_columns, n_wave)``, in 1e-20 cm²."""
+        return self._table.numpy()
+
+    def _tabulate(self, pivots: np.ndarray) -> np.ndarray:
         table = np.empty((len(T_NODES), pivots.size, self.wavelength_nm.size), np.float32)
         done = 0
         for column in self.columns:
@@ -104,10 +124,7 @@ class OpacityTable:
                 boltzmann[:, :, None] * _UNIT
             )
             done = stop
-        self._pivots = torch.from_numpy(pivots)
-        self._table = torch.from_numpy(table)
-        self._ln_t0 = float(np.log(T_NODES[0]))
-        self._step = float(np.log(T_NODES[1] / T_NODES[0]))
+        return table
 
     def take(self, index: np.ndarray) -> OpacityTable:
         """The same columns at some of the wavelengths."""

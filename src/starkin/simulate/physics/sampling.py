@@ -23,6 +23,7 @@ from .atmosphere import Atmosphere, build_atmosphere
 from .composition import composition
 from .emergence import emergent_flux
 from .energy import temperature_scale
+from .kept import kept_on_disk
 from .lines import LineList
 from .opacity import OpacityTable
 
@@ -197,7 +198,21 @@ def _cached(key: bytes) -> Sampling:
     # Pixels narrower than a few line widths are spectra in their own right.
     if np.median(np.diff(wavelength)) < 2 * _SPACING_NM * np.median(wavelength) / 500.0:
         return direct_sampling(wavelength)
-    return representative_sampling(wavelength)
+    edges = pixel_edges(wavelength)
+
+    def make() -> dict[str, np.ndarray]:
+        made = representative_sampling(wavelength)
+        return {
+            "wavelength_nm": made.table.wavelength_nm,
+            "cross_sections": made.table.cross_sections,
+            "weights": made.weights.numpy(),
+            "error": made.error,
+        }
+
+    arrays = kept_on_disk("sampling", key, make)
+    columns = default_columns(edges[0], edges[-1], resolved=False)
+    table = OpacityTable(columns, arrays["wavelength_nm"], arrays["cross_sections"])
+    return Sampling(table, torch.from_numpy(arrays["weights"]), arrays["error"])
 
 
 def sampling_for(wavelength_nm: np.ndarray) -> Sampling:
