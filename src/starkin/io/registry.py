@@ -20,7 +20,7 @@ import numpy as np
 
 from ..spectra import SpectrumSet, XPGrid
 from ..spectra.columns import BANDS
-from ..spectra.errors import StarkinError
+from ..spectra.errors import GridMismatchError, StarkinError
 from .column_table import ColumnTable, Rejection
 from .columns_to_spectra import band_sizes, columns_to_spectra, standard_names
 from .pixel_masks import BAD_PIXELS
@@ -380,6 +380,7 @@ def read(
 
 
 def _join(sets: list[SpectrumSet], on_error: str) -> SpectrumSet:
+    _require_one_grid(sets)
     joined = SpectrumSet.concatenate(sets) if len(sets) > 1 else sets[0]
     files = [name for s in sets for name in s.meta.get("files", [])]
     rejected = [r for s in sets for r in s.meta.get("rejected", [])]
@@ -401,6 +402,18 @@ def _join(sets: list[SpectrumSet], on_error: str) -> SpectrumSet:
         rejected += repeats
     meta["rejected"] = rejected
     return joined.replace(meta=meta)
+
+
+def _require_one_grid(sets: list[SpectrumSet]) -> None:
+    first = sets[0]
+    for other in sets[1:]:
+        if other.grid != first.grid:
+            names = [s.meta.get("files", ["memory"])[0] for s in (other, first)]
+            raise GridMismatchError(
+                f"{names[0]} is on another grid ({other.grid.describe()}) than {names[1]} "
+                f"({first.grid.describe()}); read them apart, or resample both onto one grid "
+                "(starkin prepare --grid)."
+            )
 
 
 def _without_repeats(

@@ -267,10 +267,10 @@ def hdf5_vectors(source: Source) -> Iterator[VectorFile]:
             columns |= {k: v for k, v in file["labels"].items() if isinstance(v, h5py.Dataset)}
         scalars = Table()
         for key, dataset in columns.items():
-            if dataset.shape[:1] != (n,):
+            if vectors and dataset.shape[:1] != (n,):
                 raise StarkinError(
                     f"{source.name}: {key!r} has {dataset.shape[0]} rows and "
-                    f"{vectors[0] if vectors else 'flux'!r} has {n}; give one row a star."
+                    f"{vectors[0]!r} has {n}; give one row a star."
                 )
             scalars[key] = _hdf5_column(dataset)
 

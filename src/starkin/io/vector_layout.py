@@ -14,9 +14,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from astropy import units as u
 
 from ..spectra import WavelengthGrid
 from ..spectra.errors import StarkinError
+from .unit_text import parse_unit
 
 __all__ = [
     "CONTINUUM_NAMES",
@@ -55,7 +57,8 @@ VECTOR_NAMES = (
 
 # Ranges of wavelength that tell their unit when the file does not; optical to 2.5 µm.
 _PLAUSIBLE = {"micron": (0.2, 3.0), "nm": (200.0, 2600.0), "Angstrom": (2600.0, 30000.0)}
-_TO_ANGSTROM = {"angstrom": 1.0, "nm": 10.0, "um": 1e4, "m": 1e10, "cm": 1e8}
+# From the far ultraviolet to the M band: outside, the unit is wrong.
+_SHORTEST, _LONGEST = 900.0, 60_000.0
 
 
 def find_name(names: list[str], spellings: tuple[str, ...]) -> str | None:
@@ -104,6 +107,12 @@ def grid_from_terms(
         unit = _guessed_unit(wavelength, name)
         assumed.append(f"wavelengths are in {unit}")
     unit, wavelength = _standard_unit(unit, wavelength, name)
+    low, high = wavelength[[0, -1]] * (10 if unit == "nm" else 1)
+    if low < _SHORTEST or high > _LONGEST:
+        raise StarkinError(
+            f"{name}: wavelengths from {low:.6g} to {high:.6g} Angstrom are no starlight that "
+            f"starkin knows; is their unit really {terms.get('wavelength_unit') or unit}?"
+        )
     medium = str(terms.get("medium") or "").strip().lower()
     if not medium:
         medium = "vacuum"
@@ -134,15 +143,12 @@ def _guessed_unit(wavelength: np.ndarray, name: str) -> str:
 
 def _standard_unit(unit: str, wavelength: np.ndarray, name: str) -> tuple[str, np.ndarray]:
     """Angstrom and nm as they are (exactly), other lengths in Angstrom."""
-    from .unit_text import parse_unit
-
     parsed = parse_unit(unit)
-    text = str(parsed).lower()
-    if text not in _TO_ANGSTROM:
+    if parsed is None or not parsed.is_equivalent(u.AA):
         raise StarkinError(f"{name}: wavelengths in {unit!r}; give them in Angstrom, nm or micron.")
-    if text in ("angstrom", "nm"):
-        return ("Angstrom" if text == "angstrom" else "nm"), wavelength
-    return "Angstrom", wavelength * _TO_ANGSTROM[text]
+    if parsed in (u.AA, u.nm):
+        return ("Angstrom" if parsed == u.AA else "nm"), wavelength
+    return "Angstrom", wavelength * parsed.to(u.AA)
 
 
 def plain_meta(meta: Mapping[str, Any]) -> str:

@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 from astropy import units as u
+from astropy.table import Table
 
 from ..spectra import SpectrumSet, WavelengthGrid, columns
 from ..spectra.errors import StarkinError
 from .column_table import ColumnTable, Rejection
 from .columns_to_spectra import source_ids
 from .label_columns import harmonise_labels
+from .star_ids import GAIA_NAMES, NAME_COLUMNS, ids_of_names
 from .unit_text import parse_unit
 from .vector_files import BLOCK, VectorFile
 from .vector_layout import (
@@ -39,7 +41,7 @@ class _Filling:
 
     def __init__(self, file: VectorFile, n_pixels: int, known_continuum: bool) -> None:
         self.file, self.n_pixels = file, n_pixels
-        self.flux = self._name(FLUX_NAMES)
+        self.flux = _flux_name(file)
         self.error = find_name(file.vectors, ERROR_NAMES)
         self.ivar = None if self.error else find_name(file.vectors, IVAR_NAMES)
         self.bad = find_name(file.vectors, MASK_NAMES)
@@ -53,18 +55,6 @@ class _Filling:
         self.mask = np.zeros((file.n_rows, n_pixels), dtype=bool)
         self.reasons: dict[int, str] = {}
         self.not_positive = 0
-
-    def _name(self, spellings: tuple[str, ...]) -> str:
-        found = find_name(self.file.vectors, spellings)
-        if found is None:
-            there = find_name(self.file.scalars.colnames, spellings)
-            what = (
-                f"its column {there!r} holds single values and not one array a row"
-                if there
-                else "it has no column 'flux'"
-            )
-            raise StarkinError(f"{self.file.name} is no table of spectra: {what}.")
-        return found
 
     @property
     def names(self) -> list[str]:
@@ -113,6 +103,19 @@ class _Filling:
         return matrix
 
 
+def _flux_name(file: VectorFile) -> str:
+    found = find_name(file.vectors, FLUX_NAMES)
+    if found is None:
+        there = find_name(file.scalars.colnames, FLUX_NAMES)
+        what = (
+            f"its column {there!r} holds single values and not one array a row"
+            if there
+            else "it has no column 'flux'"
+        )
+        raise StarkinError(f"{file.name} is no table of spectra: {what}.")
+    return found
+
+
 def _float(dtype: np.dtype) -> np.dtype:
     single = dtype.kind == "f" and dtype.itemsize <= 4
     return np.dtype(np.float32) if single else np.dtype(np.float64)
@@ -142,12 +145,13 @@ def vectors_to_spectra(
         If a column is missing, rows are on different wavelengths, or (with
         ``"raise"``) for the first row without id or with arrays of another length.
     """
+    _flux_name(file)
     grid, assumed = _grid(file)
     filling = _Filling(file, grid.n_pixels, known_continuum)
     step = max(1, BLOCK // grid.n_pixels)
     for rows, block in file.rows(filling.names, step):
         filling.put(rows, block)
-    table = ColumnTable(file.name, file.scalars)
+    table = ColumnTable(file.name, _with_source_id(file.scalars))
     ids, known = source_ids(table)
     reasons = table.cell_errors | filling.reasons
     for index in np.flatnonzero(~known).tolist():
@@ -163,7 +167,9 @@ def vectors_to_spectra(
         )
     labels = file.scalars.copy()  # lets go of the file
     labels.meta = {}
-    labels.remove_column(columns.SOURCE_ID)
+    own = find_name(labels.colnames, (columns.SOURCE_ID,))
+    if own is not None:
+        labels.remove_column(own)
     harmonise_labels(labels)
     spectra = SpectrumSet(
         source_id=np.where(known, ids, 0),
@@ -180,6 +186,21 @@ def vectors_to_spectra(
         keep[list(reasons)] = False
         spectra = spectra[keep]
     return spectra
+
+
+def _with_source_id(scalars: Table) -> Table:
+    """The table with a column ``source_id``: Gaia's under any of its names, else a survey's."""
+    names = scalars.colnames
+    gaia = find_name(names, GAIA_NAMES)
+    if gaia is not None:
+        return Table({columns.SOURCE_ID: scalars[gaia]}, copy=False)
+    own = find_name(names, NAME_COLUMNS)
+    if own is None:
+        return scalars
+    column = np.ma.asarray(scalars[own])
+    if column.dtype.kind in "iu":
+        return Table({columns.SOURCE_ID: scalars[own]}, copy=False)
+    return Table({columns.SOURCE_ID: ids_of_names(np.asarray(column))})
 
 
 def _meta(
@@ -203,7 +224,9 @@ def _meta(
 def _flux_unit(file: VectorFile) -> u.UnitBase:
     text = file.terms.get("flux_unit", "")
     unit = parse_unit(text) if text else u.dimensionless_unscaled
-    if unit is None or isinstance(unit, u.UnrecognizedUnit):
+    # VOUnit lets anybody invent a unit; nobody could convert it.
+    known = u.Unit(str(unit), parse_strict="silent")
+    if unit is None or isinstance(known, u.UnrecognizedUnit):
         raise StarkinError(f"{file.name}: the flux's unit {text!r} is not known.")
     return unit
 
