@@ -45,6 +45,7 @@ class Curve:
 
     recipe: str
     seed: int
+    epochs: list[float] = field(default_factory=list)
     validation: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     log_likelihood: float = float("nan")
@@ -72,10 +73,15 @@ def run(
         progress=lambda *_: seconds.append(time.perf_counter() - started),
     )
     card = model.card
+    history = card["history"]
+    early = history["early"].get("validation", [])
+    later = history["validation"]
+    within = np.arange(1, len(early) + 1) / (len(early) + 1)
     return Curve(
         recipe,
         seed,
-        [card["history"]["start"], *card["history"]["validation"]],
+        [0.0, *within.tolist(), *range(1, len(later) + 1)],
+        [history["start"], *early, *later],
         seconds,
         card["metrics"]["log_likelihood"],
         card["metrics"]["active_units"],
@@ -133,7 +139,7 @@ def draw(name: str, curves: list[Curve]) -> None:
     for curve in curves:
         label = LABELS[curve.recipe] if curve.seed == 0 else None
         style = {"color": COLOURS[curve.recipe], "lw": 1.2, "label": label}
-        axes[0].plot(np.arange(len(curve.validation)), curve.validation, **style)
+        axes[0].plot(curve.epochs, curve.validation, **style)
         axes[1].plot(curve.seconds, curve.validation, **style)
     axes[0].set(xlabel="epoch", ylabel="validation −ELBO [nat per star]")
     axes[0].set_xscale("symlog", linthresh=1)

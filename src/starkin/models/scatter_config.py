@@ -182,6 +182,7 @@ class ScatterVAEConfig:
             clip=self.clip,
             decay_matrices_only=not published,
             restore_best=not published,
+            early_checks=0 if published else 4,
         )
 
     def network(self, n_pixels: int, seed: int) -> ScatterNetwork:

@@ -78,6 +78,9 @@ class TrainingSettings:
         Largest gradient norm; 0 for none.
     restore_best : bool
         End with the weights of the best validation epoch rather than the last.
+    early_checks : int
+        Validation checks within the first epoch, which may decide a quick run. They are
+        kept in the history and change nothing in the training.
     """
 
     epochs: int
@@ -91,6 +94,12 @@ class TrainingSettings:
     clip: float = 0.0
     decay_matrices_only: bool = True
     restore_best: bool = True
+    early_checks: int = 0
+
+    def early_steps(self, steps_per_epoch: int) -> set[int]:
+        """Steps of the first epoch, counted from 1, after which validation is checked."""
+        parts = self.early_checks + 1
+        return {steps_per_epoch * i // parts for i in range(1, parts)} - {0, steps_per_epoch}
 
     def rate(self, step: int, steps_per_epoch: int) -> float:
         """Learning rate at a step counted from 0."""
@@ -112,10 +121,12 @@ class History:
 
     ``train`` is the mean over an epoch of the loss as trained on, augmentation and
     all: it may lie above ``validation``. ``start`` is the validation loss before
-    the first step.
+    the first step; ``early`` has the checks within the first epoch, as columns
+    ``step`` and ``validation``.
     """
 
     start: float = math.inf
+    early: dict[str, list[float]] = field(default_factory=dict)
     train: list[float] = field(default_factory=list)
     validation: list[float] = field(default_factory=list)
     validation_reconstruction: list[float] = field(default_factory=list)
@@ -225,6 +236,7 @@ def train(
     started = last_saved = time.perf_counter()
     before = state.elapsed
     total_steps = settings.epochs * steps_per_epoch
+    early_steps = settings.early_steps(steps_per_epoch)
 
     while state.epoch < settings.epochs and not history.stopped_early:
         # The order is drawn from its own seed, so a resumed epoch has the same one.
@@ -244,6 +256,14 @@ def train(
             state.batch = k + 1
             state.epoch_loss += float(result.nats) * len(rows)
             state.epoch_stars += len(rows)
+            if step + 1 in early_steps:
+                early = evaluate(network, validation, loss, seed=seed)[0]
+                network.train()
+                history.early.setdefault("step", []).append(step + 1)
+                history.early.setdefault("validation", []).append(early)
+                if progress is not None:
+                    line = f"step {step + 1}, validation {early:.3f} nat/star"
+                    progress(0, settings.epochs, line)
             state.elapsed = before + time.perf_counter() - started
             if checkpoint is not None and time.perf_counter() - last_saved >= checkpoint_seconds:
                 _save(Path(checkpoint), network, optimiser, generator, state, best, run_id)
