@@ -34,8 +34,8 @@ __all__ = [
     "table_vectors",
 ]
 
-#: Numbers of one column in memory at a time (16 MB of float32).
-BLOCK = 2**22
+#: Numbers of one column in memory at a time (8 MB of float32).
+BLOCK = 2**21
 
 #: Rows of some vector columns: a matrix, or a list of arrays of unequal length.
 Block = dict[str, Any]

@@ -7,6 +7,7 @@ them back number for number. Rows are written a block at a time: a set of
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -29,8 +30,11 @@ from .writers.binary import fits_column
 
 __all__ = ["KEYWORDS", "write_vectors"]
 
-# Numbers of one column in memory at a time (16 MB of float32).
-_BLOCK = 2**22
+# Numbers of one column in memory at a time (8 MB of float32); Arrow takes twenty times that
+# to read a row group of lists.
+_BLOCK = 2**21
+
+_FITS_BLOCK = 2880  # bytes; an empty primary HDU takes just one
 
 _DESCRIPTIONS = {
     FLUX: "Flux, NaN where missing or bad",
@@ -183,16 +187,17 @@ def _write_fits(spectra: SpectrumSet, path: Path) -> None:
     for name, array in ((FLUX, spectra.values), (FLUX_ERROR, spectra.errors)):
         kind = _float(array.dtype)
         code = f"{spectra.n_pixels}{'E' if kind == np.float32 else 'D'}"
-        empty = np.zeros((0, spectra.n_pixels), dtype=kind)
-        described.append(fits.Column(name, code, unit=unit, array=empty))
+        described.append(fits.Column(name, code, unit=unit))
     scalars = [fits.Column(columns.SOURCE_ID, "K", array=spectra.source_id)]
     scalars += [_fits_label(column) for column in labels]
     table = fits.BinTableHDU.from_columns(scalars)
     # The table's header is made with no rows and completed by hand: astropy would hold
     # all rows, fluxes included, once more.
-    frame = fits.BinTableHDU.from_columns(
-        [scalars[0], *described, *scalars[1:]], nrows=0, name="SPECTRA"
-    )
+    outline = [
+        fits.Column(c.name, c.format, unit=c.unit, null=c.null)
+        for c in (scalars[0], *described, *scalars[1:])
+    ]
+    frame = fits.BinTableHDU.from_columns(outline, name="SPECTRA")
     header = frame.header
     header["NAXIS2"] = len(spectra)
     about = [("", ""), *((_DESCRIPTIONS[n], "") for n in (FLUX, FLUX_ERROR))]
@@ -218,8 +223,11 @@ def _write_fits(spectra: SpectrumSet, path: Path) -> None:
             for name in table.columns.names:
                 block[name] = table.data.view(np.ndarray)[name][rows]
             stream.write(block.tobytes())
-        stream.write(b"\0" * (-(len(spectra) * row.itemsize) % 2880))
-    fits.append(path, grid.data, grid.header)
+        stream.write(b"\0" * (-(len(spectra) * row.itemsize) % _FITS_BLOCK))
+        # fits.append would read the whole file to add to its end.
+        end = io.BytesIO()
+        fits.HDUList([fits.PrimaryHDU(), grid]).writeto(end)
+        stream.write(end.getvalue()[_FITS_BLOCK:])
 
 
 def _fits_label(column: OutputColumn) -> fits.Column:
