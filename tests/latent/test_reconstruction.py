@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from astropy import units as u
 
-from starkin.latent.intervals import bootstrap, rmse_ratio
+from starkin.latent.intervals import bootstrap, group_ratio, rmse_ratio
 from starkin.latent.reconstruction import Reconstruction
 from starkin.latent.whitening import whitened_chi2
 from starkin.spectra import (
@@ -217,6 +217,15 @@ def test_ratio_intervals_are_paired():
     assert found.high - found.low < 0.02
     square[3] = np.nan
     assert rmse_ratio(square, square).n == 399
+
+
+def test_ratio_of_groups_by_hand():
+    """Mean squares 9 and 16 in the group, 1 and 3 outside: √(12.5/2) = 2.5."""
+    square, group = np.array([9.0, 1.0, 16.0, 3.0, np.nan]), np.array([1, 0, 1, 0, 1], dtype=bool)
+    found = group_ratio(square, group)
+    assert (found.value, found.n) == (pytest.approx(2.5), 2)
+    assert found.low <= 2.5 <= found.high
+    assert np.isnan(group_ratio(square, np.zeros(5, dtype=bool)).value)
 
 
 def test_bootstrap_covers_the_error_of_a_mean():

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..spectra.errors import StarkinError
 
-__all__ = ["Interval", "bootstrap", "rmse_ratio"]
+__all__ = ["Interval", "bootstrap", "group_ratio", "rmse_ratio"]
 
 
 @dataclass(frozen=True)
@@ -109,3 +109,45 @@ def rmse_ratio(
     return bootstrap(
         ratio, mean_square[both], other[both], n_resamples=n_resamples, level=level, seed=seed
     )
+
+
+def group_ratio(
+    mean_square: np.ndarray,
+    group: np.ndarray,
+    *,
+    n_resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """RMSE of the stars of a group over that of all other stars, under one model.
+
+    Parameters
+    ----------
+    mean_square : ndarray, shape (n_stars,)
+        Mean squared error of each star; NaN is left out.
+    group : ndarray of bool, shape (n_stars,)
+        Which stars are in the group.
+    n_resamples, level, seed
+        As for :func:`bootstrap`; both groups are drawn anew each time.
+
+    Returns
+    -------
+    Interval
+        ``n`` counts the stars of the group. NaN if either side has no star.
+    """
+    known = np.isfinite(mean_square)
+    square, inside = mean_square[known], np.asarray(group, dtype=bool)[known]
+    if not inside.any() or inside.all():
+        return Interval(float("nan"), float("nan"), float("nan"), int(inside.sum()))
+
+    def ratio(values: np.ndarray, member: np.ndarray) -> np.ndarray:
+        # Few members may all be missed by a resample: such a one says nothing.
+        n = member.sum(axis=-1)
+        rest = member.shape[-1] - n
+        with np.errstate(invalid="ignore", divide="ignore"):
+            own = np.where(member, values, 0.0).sum(axis=-1) / n
+            other = np.where(member, 0.0, values).sum(axis=-1) / rest
+            return np.nan_to_num(np.sqrt(own / other), nan=0.0, posinf=np.inf)
+
+    found = bootstrap(ratio, square, inside, n_resamples=n_resamples, level=level, seed=seed)
+    return Interval(found.value, found.low, found.high, int(inside.sum()))

@@ -73,7 +73,7 @@ def audit(
             mean[test] = y[train].mean(axis=0)
             for j in range(y.shape[1]):
                 model = HistGradientBoostingRegressor(
-                    max_iter=150, learning_rate=0.08, random_state=seed
+                    max_iter=80, learning_rate=0.12, random_state=seed
                 )
                 predicted[test, j] = model.fit(z[train], y[train, j]).predict(z[test])
         left, total = ((y - predicted) ** 2).sum(axis=1), ((y - mean) ** 2).sum(axis=1)
