@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from ..spectra.errors import StarkinError
 from .console import console, errors, steps
 
 PANEL = "Models"
+_DEFAULT_KIND = "scatter-vae"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -19,11 +23,23 @@ def add_to(app: typer.Typer) -> None:
 
 
 def train(
-    files: Annotated[list[str], typer.Argument(help="Files, folders, patterns or a store.")],
+    what: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[KIND] FILES…",
+            help="A kind (scatter-vae without one), then files, folders, patterns or a store.",
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="The model (a folder).")],
-    recipe: Annotated[str, typer.Option(help="starkin or laroche-speagle.")] = "starkin",
+    recipe: Annotated[
+        str | None, typer.Option(help="One of the kind's own: starkin, published, light, …")
+    ] = None,
     config: Annotated[
         Path | None, typer.Option(help="TOML or JSON file with the model's settings.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="One setting; wins over the file."),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.", min=1)] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
@@ -31,21 +47,30 @@ def train(
     cut: Annotated[str, typer.Option(help="full, good or pristine.")] = "full",
     select: Annotated[str, typer.Option(help="Condition on label columns.")] = "",
 ) -> None:
-    """Train a scatter VAE; a killed run goes on when the same command is given again.
+    """Train a model; a killed run goes on when the same command is given again.
+
+    KIND is the name of a model: scatter-vae (the default), chemical, fader, factor-dis,
+    polynomial-pca, pca, rsca, … A wrong setting's message lists those that the kind has.
 
     Example: starkin train survey.fits --out model --seed 1
+
+    Example: starkin train fader pairs.h5 --out model --set adversary_weight=1e-4
     """
-    from ..models import ScatterVAE, ScatterVAEConfig
+    from ..models.load import kinds, new_model
     from ..survey.derived import fill_in
     from ..survey.inputs import load_spectra
     from ..survey.selection import selected
     from ..survey.settings import read_settings
 
     with errors():
-        settings = {"recipe": recipe} | (read_settings(config) if config else {})
-        if epochs is not None:
-            settings["epochs"] = epochs
-        model = ScatterVAE(ScatterVAEConfig.from_dict(settings), device=device)
+        known = kinds()
+        kind, files = (what[0], what[1:]) if what[0] in known else (_DEFAULT_KIND, what)
+        if not files:
+            raise StarkinError(f"Name the spectra to train a {kind} model on.")
+        settings = read_settings(config) if config else {}
+        settings |= dict(_setting(text) for text in set_ or [])
+        settings |= {k: v for k, v in (("recipe", recipe), ("epochs", epochs)) if v is not None}
+        model = new_model(kind, settings, device=device)
         spectra = load_spectra(files)
         spectra = spectra[selected(fill_in(spectra), cut, select)]
         checkpoint = out.with_name(f".{out.name}.checkpoint")
@@ -53,15 +78,33 @@ def train(
             model.fit(spectra, seed=seed, checkpoint=checkpoint, progress=show.of("train"))
         model.save(out)
         checkpoint.unlink(missing_ok=True)
-        metrics = model.card["metrics"]
-        console.print(
-            f"{out}: validation loss {metrics['validation']:.3f} nat a star, "
-            f"{metrics['active_units']} of {model.config.n_latent} latents in use"
+        console.print(f"{out}: {_summary(model.card['metrics'])}")
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """``name=value``, the value read as in a TOML file, or as a word."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise StarkinError(f"--set {text} is no setting; write name=value.")
+    try:
+        return name, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name, value
+
+
+def _summary(metrics: Mapping[str, Any]) -> str:
+    """What a model card says of the held-out stars, in one line."""
+    if "active_units" in metrics:
+        return (
+            f"validation loss {metrics['validation']:.3f} nat a star, {metrics['active_units']} of "
+            f"{len(metrics['latent_kl'])} latents in use"
         )
+    numbers = {k: v for k, v in metrics.items() if isinstance(v, int | float)}
+    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in numbers.items())
 
 
 def encode(
-    model: Annotated[Path, typer.Argument(help="A model folder.")],
+    model: Annotated[Path, typer.Argument(help="A model folder, of any kind.")],
     files: Annotated[list[str], typer.Argument(help="Files, folders, patterns or a store.")],
     out: Annotated[Path, typer.Option(help="Catalogue: .parquet, .fits, .vot, .ecsv or .csv.")],
     batch: Annotated[int, typer.Option(help="Stars in memory at a time.", min=1)] = 65_536,
@@ -70,16 +113,16 @@ def encode(
 
     Example: starkin encode model store --out latents.parquet
     """
-    from ..models import ScatterVAE
+    from ..models.load import load_model
     from ..survey.encode import encode_catalogue
     from ..survey.inputs import stream_spectra
 
     with errors():
-        network = ScatterVAE.load(model)
+        loaded = load_model(model)
         n_stars, batches = stream_spectra(files, batch)
         with steps() as show:
             n_done = encode_catalogue(
-                network, batches, out, n_stars=n_stars, progress=show.of("encode")
+                loaded, batches, out, n_stars=n_stars, progress=show.of("encode")
             )
         console.print(f"{n_done:,} stars written to {out}")
 

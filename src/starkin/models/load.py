@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from ..spectra import StarkinError
 from .base import SpectrumModel
 
-__all__ = ["kinds", "load_model"]
+__all__ = ["kinds", "load_model", "new_model"]
 
 
 def kinds() -> dict[str, type[SpectrumModel]]:
@@ -25,6 +26,36 @@ def _descendants(cls: type[SpectrumModel]) -> Iterator[type[SpectrumModel]]:
     for child in cls.__subclasses__():
         yield child
         yield from _descendants(child)
+
+
+def new_model(
+    kind: str, settings: Mapping[str, Any] | None = None, *, device: str = "cpu", threads: int = 0
+) -> SpectrumModel:
+    """An untrained model of a kind.
+
+    Parameters
+    ----------
+    kind : str
+        One of :func:`kinds`.
+    settings : mapping, optional
+        Its settings by name, JSON types; the kind's defaults for the rest.
+    device : str
+        ``"cpu"``, ``"cuda"``, …
+    threads : int
+        CPU threads of torch in the model's work; 0 leaves torch's own number.
+
+    Raises
+    ------
+    StarkinError
+        If there is no such kind, a setting is unknown or a value out of range.
+    """
+    known = kinds()
+    if kind not in known:
+        raise StarkinError(
+            f"There is no kind of model {kind!r}; there are {', '.join(sorted(known))}."
+        )
+    cls: Any = known[kind]
+    return cls(cls.config_class.from_dict(settings or {}), device=device, threads=threads)
 
 
 def load_model(

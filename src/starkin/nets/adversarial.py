@@ -81,7 +81,9 @@ class ConditionalAutoencoder(nn.Module):
         super().__init__()
         self.encoder = selu_mlp([n_inputs + n_conditions, *encoder, n_latent])
         self.decoder = selu_mlp([n_latent + n_conditions, *decoder, n_inputs])
-        self.register_buffer("scale", torch.ones(n_inputs) if scale is None else scale.float().clone())
+        self.register_buffer(
+            "scale", torch.ones(n_inputs) if scale is None else scale.float().clone()
+        )
 
     def encode(self, x: Tensor, u: Tensor) -> Tensor:
         return self.encoder(torch.cat([x / self.scale, u], dim=1))
