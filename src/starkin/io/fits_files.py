@@ -16,10 +16,13 @@ __all__ = ["open_fits"]
 
 
 @contextmanager
-def open_fits(source: Source, *, mapped: bool = False) -> Iterator[fits.HDUList]:
+def open_fits(
+    source: Source, *, mapped: bool = False, lazy: bool = False
+) -> Iterator[fits.HDUList]:
     """All HDUs of a file, plain or gzipped.
 
-    With ``mapped`` a plain file's tables stay on disk until their rows are asked for.
+    With ``mapped`` a plain file's tables stay on disk until their rows are asked for; with
+    ``lazy`` the headers of later HDUs are not read before they are.
     """
     with source.open_seekable() as stream, warnings.catch_warnings():
         # astropy only warns of a cut file, and then fills the end with what it likes.
@@ -27,5 +30,5 @@ def open_fits(source: Source, *, mapped: bool = False) -> Iterator[fits.HDUList]
         warnings.simplefilter("ignore", category=fits.verify.VerifyWarning)
         warnings.simplefilter("ignore", category=UnitsWarning)  # parse_unit reads more kindly
         plain = source.file if mapped else None
-        with fits.open(plain or stream, memmap=plain is not None, lazy_load_hdus=False) as hdus:
+        with fits.open(plain or stream, memmap=plain is not None, lazy_load_hdus=lazy) as hdus:
             yield hdus

@@ -17,12 +17,14 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from astropy.table import Table
+from filelock import FileLock, Timeout
 
 from ..spectra import SpectrumSet, StarkinError, XPGrid
 from ..spectra.columns import BANDS
@@ -39,6 +41,7 @@ __all__ = ["IngestReport", "ingest"]
 
 PART_ROWS = 16 * ROW_GROUP  # what a kill loses at most: ten seconds of work
 REJECTED = "rejected.csv"
+LOCK = ".lock"
 _COLUMNS = ("file", "row", "source_id", "reason")
 _REPEATED = "the same source came before"
 
@@ -146,8 +149,9 @@ def ingest(
     ------
     StarkinError
         If no star can be read, a file has changed since it was taken in, the
-        settings differ from the store's, or the disk is full. What was
-        committed before stays and is gone on from.
+        settings differ from the store's, another process is taking files into
+        it, or the disk is full. What was committed before stays and is gone on
+        from.
     """
     begun = time.perf_counter()
     paths = _expand(files)
@@ -159,17 +163,17 @@ def ingest(
         "part_rows": part_rows,
         "labels": None if table is None else table.fingerprint,
     }
-    store = _open(Path(out), paths, settings)
-    job = _Job(store, table, settings, part_rows)
     sizes = [path.stat().st_size for path in paths]
     before = 0
-    with job:
-        for path, size in zip(paths, sizes, strict=True):
-            for position in job.take(path):
-                if progress is not None:
-                    progress(before + position, sum(sizes), path.name)
-            before += size
-        job.commit()
+    with _alone(Path(out)):
+        store = _open(Path(out), paths, settings)
+        with _Job(store, table, settings, part_rows) as job:
+            for path, size in zip(paths, sizes, strict=True):
+                for position in job.take(path):
+                    if progress is not None:
+                        progress(before + position, sum(sizes), path.name)
+                before += size
+            job.commit()
     report = job.report()
     report.seconds = time.perf_counter() - begun
     if not report.stars:
@@ -177,6 +181,32 @@ def ingest(
         why = f"{reason[0]}: {reason[1]}" if reason else f"see {report.rejected_file}"
         raise StarkinError(f"None of the files has a star that can be used; {why}")
     return report
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Keep a second ingest out of a store; the lock of a process that was killed is void."""
+    if out.exists() and not out.is_dir():
+        yield  # no place for a store, as is told where it is opened
+        return
+    lock = FileLock(out / LOCK)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise StarkinError(
+            f"Another process is taking files into {out}; wait until it has ended."
+        ) from None
+    except OSError as error:
+        raise StarkinError(f"Cannot write {out}: {error.strerror or error}.") from error
+    try:
+        yield
+    finally:
+        if [item.name for item in out.iterdir()] == [LOCK]:  # no store came of it
+            with suppress(OSError):
+                (out / LOCK).unlink()
+                out.rmdir()
+        lock.release()
 
 
 def _expand(files: Any) -> list[Path]:
@@ -322,7 +352,7 @@ class _Job:
                 )
             )
             return
-        spectra = read(path, on_error="reject", check_correlations=check and keep)
+        spectra = read(path, grid=grid, on_error="reject", check_correlations=check and keep)
         grid.require(spectra.grid, str(path))
         rejected = list(spectra.meta.get("rejected", []))
         rows = np.setdiff1d(

@@ -21,9 +21,10 @@ _ASPCAP = {
     "aspcap": ((246, 3274), (3585, 6080), (6344, 8335)),  # 7,514 pixels
 }
 
-# Common coverage of HERMES's four cameras [Angstrom, air], inside the scatter of the
-# fibres' first and last pixels (Buder et al. 2021, MNRAS 506, 150, sect. 2).
-_HERMES = ((4718, 4902), (5652, 5872), (6481, 6736), (7691, 7886))
+# What the four cameras of HERMES cover in nearly every fibre [Angstrom, air]: first pixels and
+# dispersions scatter by 4 Angstrom (the 1 and 99 % limits in the tutorials of GALAH_DR4). The
+# infrared camera's begins behind the telluric A band.
+_HERMES = ((4717, 4899), (5652, 5869), (6482, 6733), (7691, 7883))
 _HERMES_RESOLUTION = 28_000
 
 

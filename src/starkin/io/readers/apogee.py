@@ -42,7 +42,7 @@ def read_apstar(source: Source, choices: Choices) -> SpectrumSet:
     HDU 1 flux, 2 error, 3 mask, each (2 + visits, 8575) or (8575,) for a single visit;
     log10 λ in the header of HDU 1, vacuum, rest frame (the visits' velocities are removed).
     """
-    with open_fits(source) as hdus:
+    with open_fits(source, lazy=True) as hdus:
         flux, errors, flags = (np.atleast_2d(hdus[i].data)[:1] for i in (1, 2, 3))
         grid = _grid(hdus[1].header, source.name)
         header = hdus[0].header.copy()
@@ -107,7 +107,7 @@ def read_aspcapstar(source: Source, choices: Choices) -> SpectrumSet:
 
     There is no mask array: bad pixels have an error of 1e10, the gaps a flux of 0.
     """
-    with open_fits(source) as hdus:
+    with open_fits(source, lazy=True) as hdus:
         flux, errors = (np.atleast_2d(hdus[i].data)[:1] for i in (1, 2))
         grid = _grid(hdus[1].header, source.name)
         row = Table(hdus[-1].data[:1])

@@ -35,7 +35,7 @@ def _is_galah(source: Source, head: bytes) -> bool:
 
 @register_spectra("galah", "GALAH DR4: one camera's spectrum of one star", matches=_is_galah)
 def read_galah(source: Source, choices: Choices) -> SpectrumSet:
-    with open_fits(source) as hdus:
+    with open_fits(source, lazy=True) as hdus:
         header = hdus[0].header.copy()
         flux = np.atleast_2d(hdus[0].data).astype(np.float64)
         relative = np.atleast_2d(hdus["RELATIVE_ERROR"].data).astype(np.float64)
