@@ -11,10 +11,11 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from ..latent.discovery import Discovery
+    from ..latent.twins import Twins
     from ..spectra.flux_summary import FluxSummary
     from ..spectra.summary import Summary
 
-__all__ = ["show_discovery", "show_summary"]
+__all__ = ["show_discovery", "show_summary", "show_twins"]
 
 # Column of the population table, heading, format.
 _COLUMNS = (
@@ -114,3 +115,20 @@ def _percentiles(values: tuple[float, ...] | None) -> str:
 def _counts(counts: Mapping[str, float], form: str = "{:,}") -> str:
     parts = [f"{name} {form.format(count)}" for name, count in counts.items() if count]
     return ", ".join(parts) or "none"
+
+
+def show_twins(console: Console, twins: Twins) -> None:
+    """The twins of each star asked for, best first."""
+    for i, star in enumerate(twins.source_id):
+        table = Table(title=f"Twins of {star}")
+        for heading in ("rank", "twin", "distance", "log ratio", "probability"):
+            table.add_column(heading, justify="right")
+        for rank in np.flatnonzero(twins.twin_row[i] >= 0):
+            table.add_row(
+                f"{rank + 1}",
+                f"{twins.twin_id[i, rank]}",
+                f"{twins.distance[i, rank]:.2f}",
+                f"{twins.log_ratio[i, rank]:.1f}",
+                f"{twins.probability[i, rank]:.3f}",
+            )
+        console.print(table)

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ..io.atomic import atomic_file
 from ..latent.discovery import Discovery
 from .facts import history, stability, sweep
 from .panels.hr import hr_views, with_near_stars
@@ -23,48 +19,17 @@ from .panels.sky import graticule
 from .panels.spectra import FEATURES
 from .panels.sweep import sweep_columns, sweep_lines
 from .panels.training import curve_groups
+from .publication import COLUMN, PAGE, new_figure, publication, save_figure
 from .stars import Stars, plain
 from .style import ACCENT, FAINT, MUTED, NOISE, colour, dash, population_label
 
 __all__ = ["FIGURES", "write_figures"]
 
-_STYLE = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 8,
-    "axes.labelsize": 8,
-    "axes.titlesize": 8,
-    "axes.linewidth": 0.6,
-    "axes.unicode_minus": True,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "xtick.direction": "in",
-    "ytick.direction": "in",
-    "xtick.top": True,
-    "ytick.right": True,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "legend.fontsize": 7,
-    "legend.frameon": False,
-    "lines.linewidth": 1.2,
-    "pdf.fonttype": 42,
-    "svg.hashsalt": "starkin",
-    "figure.dpi": 100,
-    "savefig.dpi": 200,
-}
-#: Widths of a journal's column and page [inch].
-COLUMN, PAGE = 3.5, 7.2
 #: A corner plot with more latents than this is too small to read.
 _MAX_CORNER = 8
 #: More small maps than this do not fit a page.
 _MAX_SKIES = 15
 _DASHES = {"solid": "-", "dashed": "--", "dotted": ":", "dotdash": "-."}
-
-
-def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def _groups(stars: Stars) -> Iterator[tuple[int, np.ndarray]]:
@@ -98,7 +63,7 @@ def _legend(target: Axes | Figure, stars: Stars, **more: Any) -> None:
 def _latent(discovery: Discovery, stars: Stars) -> Figure:
     names = stars.latents[:_MAX_CORNER]
     n = max(len(names) - 1, 1)
-    figure = _figure(PAGE if n > 2 else COLUMN * 1.4, (PAGE if n > 2 else COLUMN * 1.4) * 0.98)
+    figure = new_figure(PAGE if n > 2 else COLUMN * 1.4, (PAGE if n > 2 else COLUMN * 1.4) * 0.98)
     grid = figure.subplots(n, n, squeeze=False)
     for row in range(n):
         for column in range(n):
@@ -126,7 +91,7 @@ def _hr(discovery: Discovery, stars: Stars) -> Figure | None:
     if not views:
         return None
     view = views[0]
-    figure = _figure(COLUMN, COLUMN * 1.15)
+    figure = new_figure(COLUMN, COLUMN * 1.15)
     axes = figure.subplots()
     x, y = stars.columns[view.x], stars.columns[view.y]
     _scatter(axes, stars, x.values, y.values)
@@ -147,7 +112,7 @@ def _sky(discovery: Discovery, stars: Stars) -> Figure | None:
     shown = list(range(len(stars.numbers)))[:_MAX_SKIES]
     across = min(3, max(len(shown), 1))
     down = -(-max(len(shown), 1) // across)
-    figure = _figure(PAGE, PAGE / across * 0.56 * down + 0.2)
+    figure = new_figure(PAGE, PAGE / across * 0.56 * down + 0.2)
     grid = figure.subplots(down, across, squeeze=False).ravel()
     x, y = stars.sky
     few = len(stars) < 10_000
@@ -177,7 +142,7 @@ def _spectra(discovery: Discovery, stars: Stars) -> Figure | None:
     shown = [(p, row[n]) for p, n in enumerate(stars.numbers) if n in row]
     if not shown:
         return None
-    figure = _figure(PAGE, 5.2)
+    figure = new_figure(PAGE, 5.2)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(1.3, 1))
     x = spectra.wavelength
     for position, i in shown:
@@ -220,7 +185,7 @@ def _stability(discovery: Discovery, stars: Stars) -> Figure | None:
     each = "jaccard" in table.colnames and bool(stars.numbers)
     if not found and not each:
         return None
-    figure = _figure(PAGE, 2.6)
+    figure = new_figure(PAGE, 2.6)
     left, right = figure.subplots(1, 2)
     for i, values in enumerate(found.values()):
         offset = [(j * 0.618034) % 1 * 0.4 - 0.2 for j in range(len(values))]
@@ -249,7 +214,7 @@ def _sweep(discovery: Discovery, stars: Stars) -> Figure | None:
     x, lines, results = sweep_columns(rows) if rows else ("", [], [])
     if not x or not results:
         return None
-    figure = _figure(PAGE, 2.2)
+    figure = new_figure(PAGE, 2.2)
     sizes = sorted({row[x] for row in rows})
     for axes, key in zip(figure.subplots(1, len(results), squeeze=False)[0], results, strict=True):
         for i, (name, part) in enumerate(sweep_lines(rows, x, lines).items()):
@@ -276,7 +241,7 @@ def _training(discovery: Discovery, stars: Stars) -> Figure | None:
     if not groups:
         return None
     quantity, curves = next(iter(groups.items()))
-    figure = _figure(COLUMN, 2.6)
+    figure = new_figure(COLUMN, 2.6)
     axes = figure.subplots()
     values = np.concatenate([np.asarray(v, float) for v in curves.values()])
     for i, (name, y) in enumerate(curves.items()):
@@ -303,29 +268,17 @@ FIGURES: dict[str, Callable[[Discovery, Stars], Figure | None]] = {
 }
 
 
-@contextmanager
-def _publication() -> Iterator[None]:
-    with rc_context(_STYLE):  # type: ignore[arg-type]
-        yield
-
-
 def write_figures(discovery: Discovery, directory: str | os.PathLike[str]) -> list[Path]:
     """Draw every figure that the run has the parts for; return the files written."""
     directory = Path(directory)
     stars = Stars.of(discovery)
     with_near_stars(stars)
     written = []
-    with _publication():
+    with publication():
         for name, draw in FIGURES.items():
             figure = draw(discovery, stars)
             if figure is None:
                 continue
-            # Without dates and versions inside, equal runs give equal files.
-            for suffix, metadata in (
-                ("pdf", {"CreationDate": None, "ModDate": None, "Producer": None}),
-                ("png", {"Software": None}),
-            ):
-                with atomic_file(directory / f"{name}.{suffix}") as path:
-                    figure.savefig(path, format=suffix, metadata=metadata)
-                written.append(directory / f"{name}.{suffix}")
+            for suffix in ("pdf", "png"):
+                written.append(save_figure(figure, directory / f"{name}.{suffix}"))
     return written

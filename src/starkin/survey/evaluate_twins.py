@@ -104,7 +104,10 @@ def evaluate_twins(
     """
     settings = settings or TwinEvaluation()
     tell = progress or (lambda step, done, total, note: None)
-    spectra = _whole_pairs(spectra, settings)
+    rows_kept = _whole_pairs(spectra, settings)
+    if rows_kept is not None:
+        spectra = spectra[rows_kept]
+        ceiling = None if ceiling is None else ceiling[rows_kept]
     pool = pool_of(spectra, conditions, partners(spectra.label(columns.COMPOSITION_ID)))
     inputs = [{"fingerprint": spectra.fingerprint}]
     identity = settings.identity() | {"conditions": list(conditions)}
@@ -162,18 +165,18 @@ def _model(model: SpectrumModel | str | os.PathLike[str]) -> SpectrumModel:
     return model if isinstance(model, SpectrumModel) else load_model(model, threads=1)
 
 
-def _whole_pairs(spectra: SpectrumSet, settings: TwinEvaluation) -> SpectrumSet:
-    """The pool, cut to ``max_stars`` by whole pairs."""
+def _whole_pairs(spectra: SpectrumSet, settings: TwinEvaluation) -> np.ndarray | None:
+    """Rows of a pool cut to ``max_stars`` by whole pairs; None where nothing is cut."""
     if not spectra.has_label(columns.COMPOSITION_ID):
         raise StarkinError(
             "The spectra have no label column composition_id that says which stars are twins."
         )
     if not settings.max_stars or len(spectra) <= settings.max_stars:
-        return spectra
+        return None
     twin = partners(spectra.label(columns.COMPOSITION_ID))
     firsts = np.flatnonzero(twin > np.arange(len(twin)))
     chosen = np.random.default_rng(settings.seed).permutation(firsts)[: settings.max_stars // 2]
-    return spectra[np.sort(np.concatenate([chosen, twin[chosen]]))]
+    return np.sort(np.concatenate([chosen, twin[chosen]]))
 
 
 def _encoded(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+import zipfile
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..io.latents import Latents, TwinPrior
+from ..spectra import columns
 from ..spectra.errors import StarkinError
 from .evaluation_settings import TwinEvaluation
 from .twin_trial import Pool, metric_figures
@@ -40,6 +43,29 @@ class Ceiling:
     @property
     def name(self) -> str:
         return f"fisher-{len(self.elements)}-elements"
+
+    def __getitem__(self, rows: np.ndarray) -> Ceiling:
+        return replace(self, fisher=self.fisher[rows])
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Ceiling:
+        """Read ``fisher``, ``elements`` (symbols or columns) and ``snr`` from an ``.npz`` file.
+
+        Raises
+        ------
+        StarkinError
+            If the file cannot be read or lacks one of them.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                names = tuple(str(name) for name in arrays["elements"])
+                elements = tuple(n if n.endswith("_h") else columns.abundance(n) for n in names)
+                return cls(arrays["fisher"], elements, float(arrays["snr"]))
+        except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
+            raise StarkinError(
+                f"{path} holds no Fisher matrices ({error}); it must be an .npz file with "
+                "fisher, elements and snr."
+            ) from error
 
 
 def ceiling_figures(
