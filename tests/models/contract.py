@@ -22,7 +22,7 @@ from starkin.models.scatter_training import elbo_loss
 from starkin.spectra import SpectrumSet, XPGrid
 
 from .rivals.cases import RIVALS
-from .worlds import conditional_spectra, linear_spectra
+from .worlds import conditional_spectra, linear_spectra, stellar_spectra
 
 Parameters = Callable[[SpectrumModel, SpectrumSet], Iterable[tuple[str, Tensor]]]
 
@@ -43,10 +43,13 @@ class World:
 @lru_cache
 def world(name: str) -> World:
     """``"xp"``: XP coefficients without labels; ``"xp-labels"``: with teff, logg and m_h;
-    ``"flux"``: fluxes with teff and logg.
+    ``"xp-stars"``: of black bodies behind dust; ``"flux"``: fluxes with teff and logg.
     """
     if name.startswith("xp"):
         other = SpectrumSet(np.arange(2), np.ones((2, 106)), np.ones((2, 106)), XPGrid(51, 55))
+        if name == "xp-stars":
+            stars = stellar_spectra(400, 1, masked=True), stellar_spectra(100, 2, masked=True)
+            return World(*stars, other, "51 BP \\+ 55 RP")
         how = {"masked": True, "labels": name == "xp-labels"}
         return World(
             linear_spectra(400, 1, **how), linear_spectra(100, 2, **how), other, "51 BP \\+ 55 RP"
@@ -70,7 +73,7 @@ class Case:
         The network's named parameters after one backward pass of the training loss on
         the spectra; None for a model that is fitted in closed form. Such a model has no
         steps to resume at: a killed run starts anew and ends with the same bits.
-    world : {"xp", "xp-labels", "flux"}
+    world : {"xp", "xp-labels", "xp-stars", "flux"}
         What it is trained on.
     """
 

@@ -222,8 +222,9 @@ class StoredModel(SpectrumModel):
             parts[part][key] = array
         model.grid = files.grid
         try:
+            # First: a network may need the standardisation that it works behind.
+            inputs = model._inputs = Inputs.from_arrays(parts["inputs"])
             model._restore(files.weights, parts["model"])
-            inputs = Inputs.from_arrays(parts["inputs"])
         except (RuntimeError, KeyError) as error:
             raise StarkinError(f"The weights in {directory} do not fit its settings.") from error
         model._adopt(files.grid, inputs, files.card)

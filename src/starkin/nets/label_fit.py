@@ -41,6 +41,8 @@ _MOST_DAMPING = 1e8
 _TOLERANCE = 1e-3
 #: … and so does one that lowers χ² by no more than this: half of it is a probability's logarithm.
 _NO_GAIN = 1e-5
+#: Of a derivative, in standardised labels.
+_STEP = 1e-4
 _LOG_2PI = math.log(2 * math.pi)
 
 
@@ -164,13 +166,17 @@ class LabelFit:
 def value_and_jacobian(predict: Predict, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Spectra (n_stars, n_pixels) and derivatives (n_stars, n_pixels, n_labels).
 
-    Forward mode: a spectrum has many more pixels than labels.
+    Central differences: labels are standardised, so one step suits them all, and in double
+    precision its error is 1e-8 of a typical derivative (tested against forward-mode
+    differentiation, which takes eight times as long for networks as small as these).
     """
     n, d = labels.shape
-    # All directions in one pass: what one costs beyond arithmetic is paid once.
-    directions = torch.eye(d).to(labels).repeat_interleave(n, dim=0)
-    value, columns = torch.func.jvp(predict, (labels.repeat(d, 1),), (directions,))  # type: ignore[misc]
-    return value[:n], columns.reshape(d, n, -1).permute(1, 2, 0)
+    steps = _STEP * torch.eye(d).to(labels).repeat_interleave(n, dim=0)
+    around = torch.cat([steps, -steps, torch.zeros_like(labels)]) + labels.repeat(2 * d + 1, 1)
+    spectra = predict(around)
+    above, below, value = spectra.split([d * n, d * n, n])
+    jacobian = (above - below) / (2 * _STEP)
+    return value, jacobian.reshape(d, n, -1).permute(1, 2, 0)
 
 
 def best_start(predict: Predict, x: Tensor, noise: Noise, starts: Tensor) -> Tensor:
@@ -204,7 +210,7 @@ def fit_labels(predict: Predict, x: Tensor, noise: Noise, prior: Prior, start: T
     Parameters
     ----------
     predict : callable
-        Labels to spectra, row by row, differentiable in forward mode.
+        Labels to spectra, row by row and smoothly.
     x : Tensor, shape (n_stars, n_pixels)
         Spectra; finite where masked. In double precision, like all the rest.
     noise : Noise

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from starkin.models import SpectrumModel
-from starkin.models.rivals import BetaVAE, Cannon, Payne
+from starkin.models.rivals import ZGR, BetaVAE, Cannon, Payne
 from starkin.models.scatter_vae import ScatterVAE
 from starkin.spectra import SpectrumSet
 
@@ -40,6 +40,14 @@ def _payne_parameters(model: SpectrumModel, spectra: SpectrumSet) -> Parameters:
     return network.named_parameters()
 
 
+def _zgr_parameters(model: SpectrumModel, spectra: SpectrumSet) -> Parameters:
+    assert isinstance(model, ZGR)
+    network = deepcopy(model.network).train()
+    batch = model.batch(model._training_set(model._usable(spectra)))
+    model.loss(network)(batch, torch.Generator().manual_seed(0), 1.0).total.backward()
+    return network.named_parameters()
+
+
 #: Fields of ``starkin``'s contract cases; see contract.py.
 RIVALS: list[dict[str, Any]] = [
     {
@@ -55,5 +63,12 @@ RIVALS: list[dict[str, Any]] = [
         "share": 0.8,
         "parameters": _payne_parameters,
         "world": "xp-labels",
+    },
+    {
+        "name": "zgr23",
+        "make": _make(ZGR, epochs=2, batch_size=100, hidden=[16]),
+        "share": 0.8,
+        "parameters": _zgr_parameters,
+        "world": "xp-stars",
     },
 ]

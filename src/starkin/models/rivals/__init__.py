@@ -9,10 +9,12 @@ from .linear_config import PCAConfig, PolynomialPCAConfig, RSCAConfig
 from .payne import Payne, PayneConfig
 from .pca import PCA, PolynomialPCA
 from .rsca import RSCA
+from .zgr import ZGR, ZGRConfig
 
 __all__ = [
     "PCA",
     "RSCA",
+    "ZGR",
     "BetaVAE",
     "BetaVAEConfig",
     "Cannon",
@@ -27,4 +29,5 @@ __all__ = [
     "PolynomialPCA",
     "PolynomialPCAConfig",
     "RSCAConfig",
+    "ZGRConfig",
 ]
