@@ -65,8 +65,10 @@ class RSCA(LinearModel):
         scale = relative_scale(sigma)
         # What the whitener's transform does, as one matrix.
         whitening = whitener.components_ / np.sqrt(whitener.explained_variance_)[:, None]
-        matrix = (axes / scale[:, None]) @ whitening
-        self._prior = _twin_prior(matrix, z - whitener.mean_, found.covariance.numpy(), members)
+        self._prior = _twin_prior(
+            axes @ whitening, scale, z - whitener.mean_, found.covariance.numpy(), members
+        )
+        matrix = (axes @ whitening) / scale[:, None]
         return torch.from_numpy(matrix), torch.from_numpy(whitener.mean_)
 
     def twin_prior(self) -> TwinPrior:
@@ -124,20 +126,28 @@ def _within(values: np.ndarray, members: list[np.ndarray], robust: bool) -> np.n
 
 
 def _twin_prior(
-    matrix: np.ndarray, z: np.ndarray, noise: np.ndarray, members: list[np.ndarray]
+    rotation: np.ndarray,
+    scale: np.ndarray,
+    z: np.ndarray,
+    noise: np.ndarray,
+    members: list[np.ndarray],
 ) -> TwinPrior:
-    """Covariances within and between compositions in the scaled latents, noise taken out."""
-    y = z @ matrix.T
+    """Covariances within and between compositions in the scaled latents, noise taken out.
+
+    Both are made positive before the scaling, where all axes have the variance 1.
+    """
+    y = z @ rotation.T
     residual = np.concatenate([y[m] - y[m].mean(0) for m in members])
     freedom = sum(len(m) - 1 for m in members)
     grouped = np.concatenate(members)
-    own = matrix @ noise[grouped].mean(0) @ matrix.T
+    own = rotation @ noise[grouped].mean(0) @ rotation.T
     within = _positive(residual.T @ residual / freedom - own)
-    between = _positive(np.cov(y.T) - matrix @ noise.mean(0) @ matrix.T - within)
-    return TwinPrior(np.zeros(len(matrix)), within, between)
+    between = _positive(np.cov(y.T) - rotation @ noise.mean(0) @ rotation.T - within)
+    unit = np.outer(scale, scale)
+    return TwinPrior(np.zeros(len(scale)), within / unit, between / unit)
 
 
 def _positive(covariance: np.ndarray) -> np.ndarray:
-    """The nearest covariance with no eigenvalue below a millionth of the largest."""
+    """The nearest covariance without an eigenvalue below 10⁻⁵."""
     values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
-    return (vectors * np.maximum(values, 1e-6 * max(values[-1], 1e-12))) @ vectors.T
+    return (vectors * np.maximum(values, 1e-5)) @ vectors.T
