@@ -175,3 +175,19 @@ def test_what_cannot_be_prepared(apstars, make_spectra):
     files.apstar(apstars / "again.fits", NAMES[0])
     with pytest.raises(StarkinError, match="comes 2 times"):
         prepare(apstars, grid=apogee_grid())
+
+
+def test_large_sets_pass_in_pieces(tmp_path, monkeypatch):
+    from importlib import import_module
+
+    rng = np.random.default_rng(0)
+    grid = log_grid(16000, 16100, 3e-6)
+    values = 100 * rng.normal(1, 0.01, (7, grid.n_pixels))
+    spectra = SpectrumSet(np.arange(7), values, np.ones_like(values), grid, unit=u.count)
+    target = log_grid(16010, 16090, 6e-6)
+    whole = prepare([spectra], grid=target)
+    monkeypatch.setattr(import_module("starkin.io.prepare"), "_TOGETHER", 3)
+    pieces = prepare([spectra], grid=target)
+    np.testing.assert_allclose(pieces.values, whole.values, rtol=1e-12)
+    np.testing.assert_array_equal(pieces.source_id, whole.source_id)
+    assert pieces.meta == whole.meta

@@ -89,6 +89,24 @@ def test_units_of_wavelength(values, unit):
     np.testing.assert_allclose(grid.wavelength * factor, WAVE)
 
 
+@pytest.mark.parametrize("suffix", ["fits", "memory"])
+def test_units_of_errors(tmp_path, suffix):
+    given_table = table(flux_error=np.full((3, 6), 250.0), ivar=None)
+    given_table["flux"].unit, given_table["flux_error"].unit = "Jy", "mJy"
+    given_table["wavelength"].unit = "Angstrom"
+    if suffix == "fits":
+        given_table.write(tmp_path / "t.fits")
+    spectra = read(tmp_path / "t.fits" if suffix == "fits" else given_table)
+    np.testing.assert_allclose(spectra.errors, 0.25)
+    assert str(spectra.unit) == "Jy"
+    ivar = table()
+    ivar["flux"].unit, ivar["ivar"].unit = "Jy", "mJy**-2"
+    np.testing.assert_allclose(read(ivar).errors, 0.5e-3)
+    ivar["ivar"].unit = "Jy"
+    with pytest.raises(StarkinError, match="does not go with flux in 'Jy'"):
+        read(ivar)
+
+
 def test_other_ids():
     names = ["2M1", "2M2", "2M3"]
     spectra = read(table(source_id=None, apogee_id=names))

@@ -202,10 +202,10 @@ def _alone(out: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        if [item.name for item in out.iterdir()] == [LOCK]:  # no store came of it
-            with suppress(OSError):
-                (out / LOCK).unlink()
-                out.rmdir()
+        # Removed while it is held: who opened it meanwhile finds that it is gone and begins anew.
+        with suppress(OSError):
+            (out / LOCK).unlink()
+            out.rmdir()  # fails unless no store came of it
         lock.release()
 
 
@@ -352,6 +352,7 @@ class _Job:
                 )
             )
             return
+        assert isinstance(grid, XPGrid)
         spectra = read(path, grid=grid, on_error="reject", check_correlations=check and keep)
         grid.require(spectra.grid, str(path))
         rejected = list(spectra.meta.get("rejected", []))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from astropy import units as u
 from astropy.table import Table
 
 from ..spectra import SpectrumSet, WavelengthGrid, columns
@@ -86,16 +87,17 @@ def prepare(
     if not sets:
         raise StarkinError(unreadable[0] if unreadable else f"{items} holds no spectra.")
     lacking, ready = 0, []
-    for batch in _batches(sets):
+    how = _decided(sets[0], continuum)
+    for batch in _batches(sets, changed=how is not None or grid is not None):
         if not batch.has_label(columns.SNR):
             batch = batch.with_labels(**{columns.SNR: signal_to_noise(batch)})
         if table is not None:
             batch, missing = join_labels(batch, table, name)
             lacking += missing
-        ready.append(_at_rest(batch, grid))
+        batch = _at_rest(batch, grid)
+        ready.append(batch if how is None else normalise_continuum(batch, how))
     spectra = ready[0] if len(ready) == 1 else SpectrumSet.concatenate(ready)
     spectra = _one_row_a_star(spectra)
-    spectra = _normalised(spectra, continuum)
     meta = dict(spectra.meta)
     meta["files"] = [file for piece in sets for file in piece.meta.get("files", [])]
     meta["rejected"] = [row for piece in sets for row in piece.meta.get("rejected", [])]
@@ -145,20 +147,28 @@ def _read_all(
     return pieces
 
 
-def _batches(sets: list[SpectrumSet]) -> list[SpectrumSet]:
-    """Sets of one grid and unit joined, in order, so that few matrices serve many stars."""
-    batches: list[list[SpectrumSet]] = []
-    size = 0
+def _batches(sets: list[SpectrumSet], *, changed: bool) -> Iterator[SpectrumSet]:
+    """Sets of one grid and unit joined, in order, so that few matrices serve many stars.
+
+    Large sets are cut where they will be ``changed``, so that no step holds them twice.
+    """
+    waiting: list[SpectrumSet] = []
     for piece in sets:
-        last = batches[-1][0] if batches else None
-        fits = last is not None and last.grid == piece.grid and last.unit == piece.unit
-        if fits and size + len(piece) <= _TOGETHER:
-            batches[-1].append(piece)
-            size += len(piece)
+        first = waiting[0] if waiting else piece
+        fits = first.grid == piece.grid and first.unit == piece.unit
+        if waiting and (not fits or sum(map(len, waiting)) + len(piece) > _TOGETHER):
+            yield _joined(waiting)
+            waiting = []
+        if changed and len(piece) > _TOGETHER:
+            yield from piece.batches(_TOGETHER)
         else:
-            batches.append([piece])
-            size = len(piece)
-    return [b[0] if len(b) == 1 else SpectrumSet.concatenate(b) for b in batches]
+            waiting.append(piece)
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(sets: list[SpectrumSet]) -> SpectrumSet:
+    return sets[0] if len(sets) == 1 else SpectrumSet.concatenate(sets)
 
 
 def _at_rest(spectra: SpectrumSet, grid: WavelengthGrid | None) -> SpectrumSet:
@@ -205,11 +215,11 @@ def _one_row_a_star(spectra: SpectrumSet) -> SpectrumSet:
     )
 
 
-def _normalised(spectra: SpectrumSet, continuum: Continuum | str) -> SpectrumSet:
+def _decided(first: SpectrumSet, continuum: Continuum | str) -> Continuum | None:
+    """How the continuum is found, if at all; one way for all stars, decided by the first set."""
     if isinstance(continuum, Continuum):
-        return normalise_continuum(spectra, continuum)
+        return continuum
     if continuum == "auto":
-        done = "continuum" in spectra.meta or spectra.unit.to_string() == ""
-        if not (done and looks_normalised(spectra).mean() > 0.5):
-            return normalise_continuum(spectra)
-    return spectra
+        done = first.unit == u.dimensionless_unscaled and looks_normalised(first).mean() > 0.5
+        return None if done else Continuum()
+    return None

@@ -65,6 +65,8 @@ class VectorFile:
     terms : dict of str to str
         ``wavelength_unit``, ``medium``, ``frame``, ``resolution``, ``flux_unit``,
         ``provenance``, as far as the file says.
+    units : dict of str to str
+        Of vector columns that have one.
     """
 
     name: str
@@ -74,6 +76,7 @@ class VectorFile:
     rows: _Rows
     wavelength: np.ndarray | None = None
     terms: dict[str, str] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
 
 
 def _lower(terms: dict[str, Any]) -> dict[str, str]:
@@ -97,7 +100,8 @@ def table_vectors(table: Table, name: str) -> VectorFile:
     terms = _lower(
         {k: table.meta[k] for k in table.meta if isinstance(table.meta[k], (str, float))}
     )
-    return VectorFile(name, len(table), vectors, scalars, rows, terms=terms)
+    units = {n: str(table[n].unit) for n in vectors if table[n].unit is not None}
+    return VectorFile(name, len(table), vectors, scalars, rows, terms=terms, units=units)
 
 
 def _is_vector(column: Any) -> bool:
@@ -146,9 +150,6 @@ def _of_hdus(hdus: fits.HDUList, name: str, keywords: dict[str, str]) -> VectorF
         value = next((h[keyword] for h in headers if h.get(keyword) not in (None, "")), None)
         if value is not None:
             file.terms.setdefault(term, str(value))
-    for column in table.colnames:
-        if column.lower() == "flux" and table[column].unit is not None:
-            file.terms.setdefault("flux_unit", str(table[column].unit))
     return file
 
 
@@ -184,12 +185,7 @@ def parquet_vectors(source: Source) -> Iterator[VectorFile]:
         scalars = [f.name for f in schema if f.name not in vectors]
         header = {k.decode(): v.decode() for k, v in (schema.metadata or {}).items()}
         terms = {k.removeprefix("starkin."): v for k, v in header.items() if ":" not in k}
-        for field_ in schema:
-            unit = (field_.metadata or {}).get(b"unit", b"").decode()
-            if field_.name.lower() == "flux" and unit:
-                terms.setdefault("flux_unit", unit)
-            if field_.name.lower() in WAVELENGTH_NAMES and unit:
-                terms.setdefault("wavelength_unit", unit)
+        units = {f.name: (f.metadata or {}).get(b"unit", b"").decode() for f in schema}
         wavelength = terms.pop(WAVELENGTH, None)
 
         def rows(names: list[str], step: int) -> Iterator[tuple[slice, Block]]:
@@ -208,6 +204,7 @@ def parquet_vectors(source: Source) -> Iterator[VectorFile]:
             rows,
             None if wavelength is None else _json_numbers(wavelength, source.name),
             terms,
+            {name: unit for name, unit in units.items() if unit and name in vectors},
         )
 
 
@@ -259,9 +256,7 @@ def hdf5_vectors(source: Source) -> Iterator[VectorFile]:
             if "unit" in attributes or "units" in attributes:
                 terms["wavelength_unit"] = attributes.get("unit") or attributes["units"]
             terms |= {k: v for k, v in attributes.items() if k in ("medium", "frame", "resolution")}
-        for key, dataset in datasets.items():
-            if key.lower() == "flux" and "unit" in dataset.attrs:
-                terms.setdefault("flux_unit", _text(dataset.attrs["unit"]))
+        units = {k: _text(datasets[k].attrs.get("unit", "")) for k in vectors}
         columns = {k: v for k, v in datasets.items() if k not in (*vectors, found)}
         if isinstance(file.get("labels"), h5py.Group):
             columns |= {k: v for k, v in file["labels"].items() if isinstance(v, h5py.Dataset)}
@@ -285,7 +280,8 @@ def hdf5_vectors(source: Source) -> Iterator[VectorFile]:
                     f"{source.name}: {key!r} has {datasets[key].shape[0]} rows and "
                     f"{vectors[0]!r} has {n}; give one row a star."
                 )
-        yield VectorFile(source.name, n, vectors, scalars, rows, wavelength, terms)
+        units = {name: unit for name, unit in units.items() if unit}
+        yield VectorFile(source.name, n, vectors, scalars, rows, wavelength, terms, units)
 
 
 def _text(value: Any) -> str:

@@ -51,6 +51,7 @@ class _Filling:
                 f"{file.name} has neither a column 'flux_error' nor 'ivar' of arrays: starkin "
                 "needs the error of every pixel."
             )
+        self.factor = _error_factor(file, self.names[1], 1 if self.error else -2)
         self.values = self.errors = np.empty((0, n_pixels), dtype=np.float32)
         self.mask = np.zeros((file.n_rows, n_pixels), dtype=bool)
         self.reasons: dict[int, str] = {}
@@ -70,6 +71,8 @@ class _Filling:
             self.values = np.zeros(shape, dtype=_float(flux.dtype))
             self.errors = np.ones(shape, dtype=_float(error.dtype))
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            if self.factor != 1:
+                error = error * self.factor
             if self.ivar is not None:
                 error = 1 / np.sqrt(error)  # an ivar of 0 becomes inf, a negative one NaN
             if self.continuum is not None:
@@ -221,14 +224,37 @@ def _meta(
     return meta
 
 
-def _flux_unit(file: VectorFile) -> u.UnitBase:
-    text = file.terms.get("flux_unit", "")
+def _unit(file: VectorFile, text: str, what: str) -> u.UnitBase:
     unit = parse_unit(text) if text else u.dimensionless_unscaled
     # VOUnit lets anybody invent a unit; nobody could convert it.
     known = u.Unit(str(unit), parse_strict="silent")
     if unit is None or isinstance(known, u.UnrecognizedUnit):
-        raise StarkinError(f"{file.name}: the flux's unit {text!r} is not known.")
+        raise StarkinError(f"{file.name}: the {what}'s unit {text!r} is not known.")
     return unit
+
+
+def _flux_unit(file: VectorFile) -> u.UnitBase:
+    flux = _flux_name(file)
+    return _unit(file, file.units.get(flux) or file.terms.get("flux_unit", ""), "flux")
+
+
+def _error_factor(file: VectorFile, name: str, power: int) -> float:
+    """By which to multiply errors (or inverse variances, ``power`` -2) for the flux's unit.
+
+    Raises
+    ------
+    StarkinError
+        If the two units do not go together.
+    """
+    if name not in file.units:
+        return 1.0
+    unit, flux = _unit(file, file.units[name], name), _flux_unit(file)
+    try:
+        return float(unit.to(flux**power))
+    except u.UnitConversionError:
+        raise StarkinError(
+            f"{file.name}: {name} is in '{unit}', which does not go with flux in '{flux}'."
+        ) from None
 
 
 def _grid(file: VectorFile) -> tuple[WavelengthGrid, list[str]]:
@@ -245,8 +271,8 @@ def _grid(file: VectorFile) -> tuple[WavelengthGrid, list[str]]:
             )
         wavelength = _common(file, column)
         wavelength = 10**wavelength if log_name else wavelength
-        if name and name in file.scalars.colnames:
-            file.terms.setdefault("wavelength_unit", str(file.scalars[name].unit or ""))
+        if name in file.units:
+            file.terms.setdefault("wavelength_unit", file.units[name])
     return grid_from_terms(wavelength, file.terms, file.name)
 
 
