@@ -259,6 +259,71 @@ def test_a_kill_at_any_moment_changes_nothing(
     assert sum("complete array" in r["reason"] for r in listed(killed)) == 1
 
 
+def test_a_second_ingest_into_the_store_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "XpContinuousMeanSpectrum_000000-000010.csv.gz"
+    bulk(file, np.arange(1, 51))
+    refused: list[str] = []
+
+    def meanwhile(*_: object) -> None:
+        if not refused:
+            with pytest.raises(StarkinError, match="Another process is taking files into") as told:
+                ingest(file, tmp_path / "store")
+            refused.append(str(told.value))
+
+    report = ingest(file, tmp_path / "store", progress=meanwhile)
+    assert refused
+    assert report.stars == 50
+    assert {p.name for p in (tmp_path / "store").iterdir()} == {
+        "manifest.json", "part-00000.parquet", "rejected.csv"
+    }  # fmt: skip
+    assert ingest(file, tmp_path / "store").stars == 50  # nobody there any more
+    # What fails before there is a store leaves none behind, nor the lock.
+    broken = tmp_path / "broken.csv"
+    broken.write_text("nothing\n")
+    with pytest.raises(StarkinError):
+        ingest(broken, broken)
+    with pytest.raises(StarkinError, match="does not exist"):
+        ingest(tmp_path / "absent.csv", tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_the_lock_of_a_killed_process_is_void(tmp_path: Path) -> None:
+    file = tmp_path / "XpContinuousMeanSpectrum_000000-000010.csv.gz"
+    bulk(file, np.arange(1, 51))
+    store = tmp_path / "store"
+    code = (
+        "import sys, time\nfrom pathlib import Path\nfrom starkin.io.ingest import _alone\n"
+        "with _alone(Path(sys.argv[1])):\n    print('in', flush=True)\n    time.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(store)], stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"in\n"
+        with pytest.raises(StarkinError, match="Another process"):
+            ingest(file, store)
+        process.kill()
+    assert (store / ".lock").exists()
+    assert ingest(file, store).stars == 50
+
+
+def test_a_file_without_bp_takes_the_size_of_the_store(tmp_path: Path) -> None:
+    """Alone it cannot tell whether BP has 51 or 55 coefficients."""
+    grid = XPGrid(51, 55)
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(6, 106))
+    mask = np.zeros((6, 106), dtype=bool)
+    mask[3:, :51] = True
+    both = SpectrumSet(np.arange(6) + 1, values, np.ones((6, 106)), grid, mask=mask)
+    write_spectra(both[:3], tmp_path / "a.fits")
+    write_spectra(both[3:], tmp_path / "b.fits")
+    report = ingest([tmp_path / "a.fits", tmp_path / "b.fits"], tmp_path / "store")
+    assert report.damaged == {}
+    (stored,) = Store.open(tmp_path / "store").batches(100)
+    assert stored.grid == grid
+    np.testing.assert_array_equal(stored.mask, mask)
+
+
 def test_a_full_disk_leaves_nothing_half_written(
     large: list[Path], whole: Path, tmp_path: Path
 ) -> None:
