@@ -218,7 +218,9 @@ def observe(
         deviation[band] = (1.03 + 0.1 * bright / (1 + bright)) * np.exp(
             0.03 * fit.standard_normal(n)
         )
-        relevant[band] = _n_relevant(noisy / sigma)
+        # By the errors of the fit: beside the published ones of the highest orders, which S
+        # makes smaller, what projection leaves there would stand out in every bright star.
+        relevant[band] = _n_relevant(noisy / sigma * _basis(band)[2])
         missing[band] = np.less(loss.uniform(size=n), rates[band])
     # A source without either spectrum would not be in the table at all.
     missing["rp"] = missing["rp"] & ~missing["bp"]

@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 from ..spectra import SpectrumSet, StarkinError, XPGrid, columns
 from ..spectra.photometry import ZERO_POINTS, magnitude, passband_functionals
 from ..spectra.projection import projection_matrix
+from ..spectra.strict import settings_from
 from . import galaxy, labels
 from .config import PRESETS, SurveyConfig
 from .instrument import observe, transits
@@ -188,13 +189,7 @@ def simulate_survey(
     if single_population:
         settings["preset"] = "single"
     if config is None:
-        known = {f.name for f in fields(SurveyConfig)}
-        for name in settings:
-            if name not in known:
-                raise StarkinError(
-                    f"There is no survey setting {name!r}; they are {', '.join(sorted(known))}."
-                )
-        config = SurveyConfig(**settings)
+        config = settings_from(SurveyConfig, settings, "a simulated survey")
     elif settings:
         raise StarkinError("Give either config or single settings, not both.")
     parts, done = [], 0
