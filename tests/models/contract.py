@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from starkin.models import ScatterVAE, ScatterVAEConfig, SpectrumModel
+from starkin.models import ChemicalModel, ScatterVAE, ScatterVAEConfig, SpectrumModel
 from starkin.models.preprocessing import Preprocessing
 from starkin.models.rivals import PCA, RSCA, FactorDis, Fader, PolynomialPCA
 from starkin.models.rivals.autoencoder import AdversarialAutoencoder
@@ -176,6 +176,14 @@ CASES = [
         _adversarial(FactorDis, critic_steps=1),
         0.7,
         _adversarial_parameters,
+        world="flux",
+    ),
+    Case(
+        "chemical",
+        _linear(
+            ChemicalModel, n_latent=3, n_components=16, mean_degree=2, loading_degree=1, sweeps=2
+        ),
+        0.8,
         world="flux",
     ),
     *(Case(**rival) for rival in RIVALS),

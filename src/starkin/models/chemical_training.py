@@ -1,0 +1,179 @@
+"""How the chemical model is fitted: alternating latents and decoder, resumable."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from ..io.atomic import atomic_file
+from ..nets.chemical import ChemicalDecoder, Degrees, estimate_latents
+from ..nets.smooth import least_squares, smooth_basis
+from ..spectra import StarkinError
+from .base import Progress
+from .chemical_config import ChemicalConfig
+from .chemical_gauge import Rotation, alignment, condition_grid, directions, standardise
+
+__all__ = ["FitHistory", "Fitted", "fit_decoder", "misfit_covariance"]
+
+_FLOOR = 0.1  # least misfit of a component while training, in units of the reference error
+
+
+@dataclass
+class FitHistory:
+    """One entry a sweep."""
+
+    misfit: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A decoder with the latents it was fitted to.
+
+    Attributes
+    ----------
+    decoder : ChemicalDecoder
+    z : Tensor, shape (n_stars, n_latent)
+    history : FitHistory
+    """
+
+    decoder: ChemicalDecoder
+    z: Tensor
+    history: FitHistory
+
+
+def misfit_covariance(decoder: ChemicalDecoder, y: Tensor, z: Tensor, u: Tensor) -> Tensor:
+    """Mean outer product of what the decoder leaves, shape (n_outputs, n_outputs)."""
+    total = torch.zeros((y.shape[1], y.shape[1]), dtype=torch.float64)
+    for start in range(0, len(y), 4096):
+        rows = slice(start, start + 4096)
+        rest = y[rows] - decoder(z[rows], u[rows])
+        total += (rest.T @ rest).double()
+    return total / len(y)
+
+
+@torch.no_grad()
+def fit_decoder(
+    config: ChemicalConfig,
+    y: Tensor,
+    u: Tensor,
+    noise: float,
+    components: Tensor,
+    *,
+    n_fitted: int,
+    seed: int,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_seconds: float = 30.0,
+    run_id: str = "",
+    progress: Progress | None = None,
+) -> Fitted:
+    """Fit decoder and latents of the training stars to each other.
+
+    Every sweep solves for the decoder by least squares, then moves the latents by
+    Gauss-Newton steps and makes their moments the same at all conditions; every stage ends
+    with the alignment of :mod:`~starkin.models.chemical_gauge`.
+
+    Parameters
+    ----------
+    config : ChemicalConfig
+        Settings.
+    y : Tensor, shape (n_stars, n_outputs)
+        Components and template amounts.
+    u : Tensor, shape (n_stars, n_conditions)
+        Scaled conditions.
+    noise : float
+        Typical error of a component.
+    components : Tensor, shape (n_pixels, n_outputs)
+        From outputs to flux.
+    n_fitted : int
+        The first so many outputs decide the latents; the others are only predicted.
+    seed : int
+        Decides the grid of conditions.
+    checkpoint, checkpoint_seconds, run_id, progress
+        As in :func:`starkin.models.training.train`.
+    """
+    latents = min(config.n_latent, n_fitted)
+    first_sweep, z, history = 0, None, FitHistory()
+    if checkpoint is not None and Path(checkpoint).exists():
+        first_sweep, z, history = _resume(Path(checkpoint), run_id)
+    if z is None:
+        z = _start(config, y[:, :n_fitted], u, latents)
+    sweeps = [
+        (stage, k + 1 == stage.sweeps) for stage in config.stages for k in range(stage.sweeps)
+    ]
+    grid = condition_grid(u, seed)
+    began = last_saved = time.perf_counter()
+    before = history.seconds[-1] if history.seconds else 0.0
+    for sweep in range(first_sweep, len(sweeps)):
+        stage, is_last = sweeps[sweep]
+        decoder = _decoder(config, stage.degrees, latents, y, z, u)
+        misfit = misfit_covariance(decoder, y, z, u).diagonal()[:n_fitted].float()
+        precision = torch.zeros(y.shape[1])
+        precision[:n_fitted] = 1 / (misfit + noise**2 + _FLOOR**2)
+        precision[n_fitted:] = 1e-8
+        z = estimate_latents(decoder, y, u, torch.diag(precision), start=z, steps=2).mode
+        z = standardise(z, u)
+        if is_last:
+            decoder = _decoder(config, stage.degrees, latents, y, z, u)
+            turns = alignment(directions(decoder, components, grid))
+            z = Rotation.through(grid, turns, config.rotation_degree).turn(z, u)
+        history.misfit.append(float(misfit.sum()))
+        history.seconds.append(before + time.perf_counter() - began)
+        if progress is not None:
+            rms = (float(misfit.sum()) / len(components)) ** 0.5 * config.reference_error
+            progress(sweep + 1, len(sweeps), f"misfit {rms:.2e} of the continuum per pixel")
+        finished = sweep + 1 == len(sweeps)
+        due = time.perf_counter() - last_saved >= checkpoint_seconds
+        if checkpoint is not None and (due or finished):
+            _save(Path(checkpoint), sweep + 1, z, history, run_id)
+            last_saved = time.perf_counter()
+    return Fitted(_decoder(config, config.degrees, latents, y, z, u), z, history)
+
+
+def _start(config: ChemicalConfig, y: Tensor, u: Tensor, n_latent: int) -> Tensor:
+    """Leading components of what a smooth mean leaves."""
+    terms = smooth_basis(u, config.mean_degree)
+    rest = y - terms @ least_squares(terms, y)
+    values, vectors = torch.linalg.eigh((rest.T @ rest) / len(rest))
+    leading = vectors[:, -n_latent:] * values[-n_latent:].clamp(min=1e-12).rsqrt()
+    return standardise(rest @ leading, u)
+
+
+def _decoder(
+    config: ChemicalConfig, degrees: Degrees, n_latent: int, y: Tensor, z: Tensor, u: Tensor
+) -> ChemicalDecoder:
+    decoder = ChemicalDecoder(n_latent, u.shape[1], y.shape[1], degrees)
+    decoder.fit(y, z, u, config.ridge)
+    return decoder
+
+
+# --- checkpoints: the latents are the state; a decoder follows from them -------------
+
+
+def _save(path: Path, sweep: int, z: Tensor, history: FitHistory, run_id: str) -> None:
+    header = {"run_id": run_id, "sweep": str(sweep), "history": json.dumps(asdict(history))}
+    with atomic_file(path) as temporary:
+        safetensors.torch.save_file({"z": z.contiguous()}, temporary, metadata=header)
+
+
+def _resume(path: Path, run_id: str) -> tuple[int, Tensor, FitHistory]:
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            z = file.get_tensor("z") if "z" in file.keys() else None  # noqa: SIM118
+    except (safetensors.SafetensorError, OSError) as error:
+        raise StarkinError(f"The checkpoint {path} cannot be read: {error}; delete it.") from error
+    if header.get("run_id") != run_id or z is None:
+        raise StarkinError(
+            f"The checkpoint {path} belongs to a run with other data or settings; "
+            "delete it or name another."
+        )
+    return int(header["sweep"]), z, FitHistory(**json.loads(header["history"]))
