@@ -86,6 +86,8 @@ ELEMENTS: tuple[Element, ...] = (
     Element("Y", 88.906, 2.21, (6.2173, 12.224)),
     Element("Zr", 91.224, 2.58, (6.6339, 13.130)),
     Element("Ba", 137.327, 2.18, (5.2117, 10.004)),
+    Element("Ce", 140.116, 1.58, (5.5386, 10.956)),
+    Element("Nd", 144.242, 1.42, (5.5250, 10.783)),
 )
 ELEMENT_INDEX: dict[str, int] = {e.symbol: i for i, e in enumerate(ELEMENTS)}
 

@@ -133,6 +133,8 @@ def _cross_section(
     wavelength_nm: np.ndarray,
     velocity_kms: float,
     lowers: range,
+    lines: bool = True,
+    edges: bool = True,
 ) -> np.ndarray:
     """Per n(H I)/U of bound hydrogen in some lower levels, at one electron density."""
     grid = wavelength_nm
@@ -148,17 +150,18 @@ def _cross_section(
     total = np.zeros((len(temperature), grid.size))
     for lower in lowers:
         population = 2 * lower**2 * np.exp(-_EXCITATION[lower - 1] / (c.BOLTZMANN_EV * temperature))
-        edge = 1e7 * lower**2 / c.RYDBERG  # nm
-        # Photoionisation; to the red of the edge, absorption to levels that are dissolved.
-        inverse = np.maximum(1 / lower**2 - 1 / (lam_cm * c.RYDBERG), 1e-12)
-        effective = np.minimum(1 / np.sqrt(inverse), 1e3)
-        gone = 1 - occupation(effective, electrons, temperature[:, None])
-        # A level must lie well above the lower one to be dissolved into a continuum.
-        gone = np.where(effective < lower + 1, 0.0, gone)
-        share = np.where(grid <= edge, 1.0, gone)
-        sigma = 2.815e29 / (lower**5 * nu**3) * _bound_free_gaunt(lower, grid)
-        total += population[:, None] * sigma * share
-        for upper in range(lower + 1, _N_UPPER + 1):
+        if edges:
+            edge = 1e7 * lower**2 / c.RYDBERG  # nm
+            # Photoionisation; to the red of the edge, absorption to levels that are dissolved.
+            inverse = np.maximum(1 / lower**2 - 1 / (lam_cm * c.RYDBERG), 1e-12)
+            effective = np.minimum(1 / np.sqrt(inverse), 1e3)
+            gone = 1 - occupation(effective, electrons, temperature[:, None])
+            # A level must lie well above the lower one to be dissolved into a continuum.
+            gone = np.where(effective < lower + 1, 0.0, gone)
+            share = np.where(grid <= edge, 1.0, gone)
+            sigma = 2.815e29 / (lower**5 * nu**3) * _bound_free_gaunt(lower, grid)
+            total += population[:, None] * sigma * share
+        for upper in range(lower + 1, _N_UPPER + 1) if lines else ():
             centre = _line_centre(lower, upper)
             if not grid[0] / 1.12 < centre < grid[-1] * 1.12:
                 continue
@@ -191,13 +194,15 @@ def _node_amounts(state: State) -> torch.Tensor:
     return out
 
 
-def hydrogen_columns(velocity_kms: float = 1.5) -> list[Column]:
-    """Bound-free and bound-bound hydrogen."""
+def hydrogen_columns(
+    velocity_kms: float = 1.5, lines: bool = True, edges: bool = True
+) -> list[Column]:
+    """Bound-free (``edges``) and bound-bound hydrogen (``lines``)."""
     excited = range(2, _N_LOWER + 1)
 
     def cross_section(temperature: np.ndarray, wavelength_nm: np.ndarray) -> np.ndarray:
         nodes = [
-            _cross_section(ne, temperature, wavelength_nm, velocity_kms, excited)
+            _cross_section(ne, temperature, wavelength_nm, velocity_kms, excited, lines, edges)
             for ne in _NE_NODES
         ]
         return np.stack(nodes, axis=1)
@@ -208,6 +213,13 @@ def hydrogen_columns(velocity_kms: float = 1.5) -> list[Column]:
         Column(
             "H I Lyman",
             lambda s: s.h1 / 2.0,
-            partial(_cross_section, 1e14, velocity_kms=velocity_kms, lowers=range(1, 2)),
+            partial(
+                _cross_section,
+                1e14,
+                velocity_kms=velocity_kms,
+                lowers=range(1, 2),
+                lines=lines,
+                edges=edges,
+            ),
         ),
     ]
