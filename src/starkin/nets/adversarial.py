@@ -200,6 +200,7 @@ def fader_loss(
     n_bins: int,
     entropy: float,
     n_pixels: int,
+    seen: Tensor | None = None,
 ) -> AdversarialLoss:
     """MSE and the cross-entropy of an adversary that predicts the binned labels from z.
 
@@ -219,8 +220,10 @@ def fader_loss(
         H(u) of the binned labels over the training stars [nat].
     n_pixels : int
         Pixels that a squared error is shared by.
+    seen : Tensor, shape (n_stars, n_inputs), optional
+        The spectra as the encoder sees them, with noise added; ``x`` without it.
     """
-    z = network.autoencoder.encode(x, u)
+    z = network.autoencoder.encode(x if seen is None else seen, u)
     squares, mse = _squares(x, network.autoencoder.decode(z, u), used, n_pixels)
     if network.adversary is None:
         return AdversarialLoss(mse, mse.detach(), torch.zeros_like(mse), squares.detach())
@@ -245,6 +248,7 @@ def critic_loss(
     critic_steps: int,
     penalty: float,
     n_pixels: int,
+    seen: Tensor | None = None,
 ) -> AdversarialLoss:
     """MSE and a Wasserstein critic between (x, z, u) and (D(z, u′), z, u′), u′ permuted.
 
@@ -257,7 +261,7 @@ def critic_loss(
     ----------
     network : Adversarial
         Its adversary gives one number for (x, z, u) side by side.
-    x, u, used, n_pixels
+    x, u, used, n_pixels, seen
         As in :func:`fader_loss`.
     weight : float
         λ.
@@ -276,7 +280,7 @@ def critic_loss(
         or not torch.is_grad_enabled()
     )
     with torch.set_grad_enabled(torch.is_grad_enabled() and learns):
-        z = autoencoder.encode(x, u)
+        z = autoencoder.encode(x if seen is None else seen, u)
         squares, mse = _squares(x, autoencoder.decode(z, u), used, n_pixels)
         order = torch.randperm(len(x), generator=generator, device=generator.device)
         changed = autoencoder.decode(z, u[order])

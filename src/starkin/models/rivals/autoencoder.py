@@ -159,6 +159,19 @@ class AdversarialAutoencoder(StoredModel):
         x, _, used = prepared.tensors(rows)
         return x, used
 
+    def _seen_noisy(self, x: Tensor, generator: torch.Generator) -> Tensor | None:
+        """What the encoder sees in training: half of the stars with white noise, of random size.
+
+        White noise of pixels is white along orthonormal axes: one rule serves both recipes.
+        """
+        if not self.config.added_noise or not torch.is_grad_enabled():
+            return None
+        draw = 2 * torch.rand((len(x), 1), generator=generator, device=generator.device) - 1
+        noise = torch.randn(x.shape, generator=generator, device=generator.device)
+        scale = self.inputs.preprocessing.standardiser.scale
+        unit = scale[0] if np.ptp(scale) == 0 else 1.0  # XP: of the standardised coefficients.
+        return x + self.config.added_noise / float(unit) * draw.clamp(min=0) * noise
+
     def _over_range(self, u: np.ndarray) -> Tensor:
         """Standardised conditions moved to −1..1 over the range of the training stars."""
         told = self.inputs.conditions

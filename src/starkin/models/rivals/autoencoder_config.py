@@ -39,6 +39,10 @@ class AutoencoderConfig:
         Principal components that the networks see; 0 for the pixels themselves.
     adversary_weight : float
         λ, in units of the mean squared error of 4·flux − 3.5.
+    added_noise : float
+        Half of the training spectra are shown to the encoder with white noise of a random
+        standard deviation up to this (in flux; of XP, in standard deviations) and compared
+        with the spectra without it, so that one model serves more than one S/N.
     epochs, batch_size : int
     learning_rate : float
         Of Adam.
@@ -59,6 +63,7 @@ class AutoencoderConfig:
     adversary: tuple[int, ...] = None  # type: ignore[assignment]
     components: int = None  # type: ignore[assignment]
     adversary_weight: float = None  # type: ignore[assignment]
+    added_noise: float = None  # type: ignore[assignment]
     epochs: int = None  # type: ignore[assignment]
     batch_size: int = 256
     learning_rate: float = None  # type: ignore[assignment]
@@ -78,6 +83,7 @@ class AutoencoderConfig:
         require_range(self, "n_latent", 1, 1024)
         require_range(self, "components", 0, 100_000)
         require_range(self, "adversary_weight", 0.0, 1e6)
+        require_range(self, "added_noise", 0.0, 1.0)
         require_range(self, "epochs", 1, 1_000_000)
         require_range(self, "batch_size", 2, 10_000_000)
         require_range(self, "learning_rate", 1e-9, 10.0)
@@ -128,6 +134,7 @@ class FaderConfig(AutoencoderConfig):
             "adversary": (512, 256),
             "components": 0,
             "adversary_weight": 1e-5,
+            "added_noise": 0.0,
             "epochs": 20_000,
             "learning_rate": 1e-5,
             "schedule": "constant",
@@ -138,6 +145,7 @@ class FaderConfig(AutoencoderConfig):
             "adversary": (256, 256),
             "components": 128,
             "adversary_weight": 1e-4,
+            "added_noise": 0.0,
             "epochs": 60,
             "learning_rate": 1e-3,
             "schedule": "one-cycle",
@@ -176,6 +184,7 @@ class FactorDisConfig(AutoencoderConfig):
             "adversary": (4096, 1024, 512, 128, 32),
             "components": 0,
             "adversary_weight": 1e-4,
+            "added_noise": 0.0,
             "epochs": 10_000,
             "learning_rate": 1e-5,
             "schedule": "constant",
@@ -187,6 +196,7 @@ class FactorDisConfig(AutoencoderConfig):
             "adversary": (256, 256),
             "components": 128,
             "adversary_weight": 1e-3,
+            "added_noise": 0.0,
             "epochs": 60,
             "learning_rate": 1e-3,
             "schedule": "one-cycle",

@@ -55,6 +55,7 @@ class FactorDis(AdversarialAutoencoder):
                 critic_steps=config.critic_steps,
                 penalty=config.penalty,
                 n_pixels=n_pixels,
+                seen=self._seen_noisy(x, generator),
             )
 
         return loss

@@ -64,6 +64,7 @@ class Fader(AdversarialAutoencoder):
                 n_bins=config.n_bins,
                 entropy=entropy,
                 n_pixels=n_pixels,
+                seen=self._seen_noisy(x, generator),
             )
 
         return loss
