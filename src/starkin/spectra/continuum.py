@@ -23,6 +23,9 @@ from .spectrum_set import SpectrumSet
 
 __all__ = ["Continuum", "divide_by_continuum", "find_continuum", "normalise_continuum"]
 
+# Relative accuracy to which a polynomial can be the continuum of a stretch.
+_FLOOR = 0.002
+
 _ROWS = 2048  # stars at a time: 150 MB of intermediates at 8,575 pixels
 
 
@@ -35,9 +38,13 @@ class Continuum:
     method : {"polynomial", "quantile"}
     degree : int
         Of the Chebyshev polynomial of each stretch.
-    clip_below, clip_above : float
-        Pixels further below or above the polynomial than so many robust standard deviations
-        are left out of the next fit. Lines go down, so it clips harder below.
+    clip_below : float
+        A pixel further below the polynomial than so many of its own errors is taken to be in a
+        line and left out of the next fit. (Clipping by the scatter of the pixels fails where
+        there are many lines: they make the scatter.)
+    clip_above : float
+        The same above, in robust standard deviations of the pixels above the polynomial:
+        cosmic rays and sky lines.
     iterations : int
         Fits after the first.
     quantile : float
@@ -53,9 +60,9 @@ class Continuum:
 
     method: str = "polynomial"
     degree: int = 4
-    clip_below: float = 1.5
+    clip_below: float = 1.0
     clip_above: float = 3.0
-    iterations: int = 10
+    iterations: int = 30
     quantile: float = 0.9
     window: float = 50.0
 
@@ -181,6 +188,8 @@ def _polynomial(
     flux = np.where(used, flux / scale, 0)
     weight = np.where(used, (scale / errors) ** 2, 0)
     weight /= np.maximum(weight.max(axis=1, keepdims=True), 1e-300)
+    # Errors far below what a polynomial can follow would leave hardly any pixel.
+    tolerance = np.maximum(errors / scale, _FLOOR)
     kept = used.copy()
     products = np.einsum("pi,pj->pij", design, design).reshape(len(x), -1)
     for _ in range(settings.iterations + 1):
@@ -195,10 +204,9 @@ def _polynomial(
         # From the pixels above the fit alone: lines only widen the lower half. The median of
         # half a normal distribution is 0.6745 standard deviations.
         scatter = 1.4826 * _median_rows(np.where(kept & (offset > 0), offset, np.nan))
-        tolerance = np.maximum(scatter, 1e-12)[:, None]
         # Always from all usable pixels: one that a poor first fit threw out may come back.
         again = used & (offset > -settings.clip_below * tolerance)
-        again &= offset < settings.clip_above * tolerance
+        again &= offset < settings.clip_above * np.maximum(scatter, 1e-12)[:, None]
         enough = again.sum(axis=1, keepdims=True) > 2 * n_terms
         again = np.where(enough, again, kept)
         if np.array_equal(again, kept):
