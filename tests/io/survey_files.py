@@ -16,7 +16,7 @@ def apstar(path: Path, name: str = "2M00000317+5821383", visits: int = 2, **head
     """An apStar of DR17: 2 combinations and the visits, gaps as in the real grid."""
     rng = np.random.default_rng(len(name) + visits)
     rows = visits + 2 if visits > 1 else 1
-    flux = rng.uniform(90, 110, (rows, N_APSTAR)).astype(np.float32)
+    flux = rng.normal(100, 2, (rows, N_APSTAR)).astype(np.float32)
     error = np.full((rows, N_APSTAR), 2, dtype=np.float32)
     mask = np.zeros((rows, N_APSTAR), dtype=np.int16)
     flux[:, :200] = 0  # before the first chip
