@@ -134,7 +134,7 @@ def test_a_list_of_ones_own_makes_the_spectrum(tmp_path):
     from starkin.simulate.synthesiser import Synthesiser
 
     lines = read_lines(_written(tmp_path, MOOG.replace("-1.540", " 1.000")))
-    own = Spectrograph(np.geomspace(15780, 15798, 80), resolution=30_000)
+    own = Spectrograph.window(15_780, 15_798, 30_000)
     model = Synthesiser(own, lines=lines)
     flux = model(np.array([4500.0]), np.array([2.0]), np.zeros((1, 21)))[0]
     # Ce II 15784.750 in air is 15789.06 in vacuum; nothing else is there but the H lines' wings.

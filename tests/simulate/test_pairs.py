@@ -18,11 +18,13 @@ from starkin.simulate.degrade import (
 )
 from starkin.simulate.own_model import FunctionModel, GridModel
 from starkin.simulate.pairs import PairsConfig, simulate_clusters, simulate_pairs
-from starkin.simulate.spectrograph import Spectrograph, apogee_wavelength
 from starkin.simulate.synthesiser import ELEMENTS, Synthesiser
 from starkin.spectra import StarkinError, WavelengthGrid
+from starkin.spectra.grids import apogee_grid
 
-GRID = WavelengthGrid(apogee_wavelength()[2500:3500], "Angstrom", "vacuum", "rest", 22_500)
+GRID = WavelengthGrid(
+    apogee_grid("aspcap-dr12").wavelength[2500:3500], "Angstrom", "vacuum", "rest", 22_500
+)
 
 
 def linear_flux(teff, logg, x_h):
@@ -252,5 +254,5 @@ def test_whole_range_of_apogee():
     assert pairs.n_pixels == 7214
     assert 0.85 < pairs.values.mean() < 0.95
     assert pairs.values.max() < 1.001
-    model = Synthesiser(Spectrograph())
+    model = Synthesiser()
     assert set(ELEMENTS) <= {s.split()[0] for s in model.lines.species.tolist()} | {"N", "O"}

@@ -18,9 +18,10 @@ from starkin.simulate.physics.infrared_lines import infrared_lines
 from starkin.simulate.physics.lines import LineList, line_columns
 from starkin.simulate.physics.opacity import OpacityTable
 from starkin.simulate.physics.resolved import ResolvedTable, normalised_flux
-from starkin.simulate.spectrograph import Spectrograph, apogee_wavelength
+from starkin.simulate.spectrograph import Spectrograph
 from starkin.simulate.synthesiser import ELEMENTS, Synthesiser, World
-from starkin.spectra import StarkinError
+from starkin.spectra import StarkinError, WavelengthGrid
+from starkin.spectra.grids import apogee_grid, galah_grid
 
 # A strong line of each element [Å, air], and the head of CO 3-0.
 STRONG = {
@@ -43,16 +44,20 @@ def _one_thread():
     torch.set_num_threads(before)
 
 
-def pixels():
-    everything = apogee_wavelength(gaps=False)
+def pixels_at(wavelength, resolution=22_500.0):
+    return Spectrograph(WavelengthGrid(wavelength, "Angstrom", "vacuum", "rest", resolution))
+
+
+def spectrograph():
+    everything = apogee_grid().wavelength
     centres = [*map(vacuum, STRONG.values()), CO_HEAD + 3]
     near = np.any([np.abs(everything - x) < 3.0 for x in centres], axis=0)
-    return everything[near | (np.abs(everything - BRACKETT_11) < 5)]
+    return pixels_at(everything[near | (np.abs(everything - BRACKETT_11) < 5)])
 
 
 @pytest.fixture(scope="module")
 def model():
-    return Synthesiser(Spectrograph(pixels()))
+    return Synthesiser(spectrograph())
 
 
 @pytest.fixture(scope="module")
@@ -67,12 +72,25 @@ def at(model, wavelength, width=0.35):
     return np.abs(model.spectrograph.pixels - wavelength) < width
 
 
-def test_apogee_grid():
-    full, chips = apogee_wavelength(gaps=False), apogee_wavelength()
-    assert full.size == 8575
-    assert chips.size == 7214
-    assert full[0] == pytest.approx(15100.80, abs=0.01)
-    assert full[-1] == pytest.approx(16999.81, abs=0.01)
+def test_spectrographs():
+    apogee = Spectrograph()
+    assert apogee.n_pixels == 7214
+    assert apogee.grid() == apogee_grid("aspcap-dr12")
+    fine = apogee.fine_wavelength(1.38)
+    assert np.diff(np.log(fine)).min() > 0
+    # Chips and their wings, not what lies between.
+    assert fine.size == pytest.approx(3 * 7214, rel=0.02)
+    rows = apogee.projection(fine, 3.0)
+    np.testing.assert_allclose(np.asarray(rows.sum(1)).ravel(), 1.0, atol=1e-5)
+    # A linear spectrum stays as it is; the variance of the kernel is that of both Gaussians.
+    np.testing.assert_allclose(rows @ fine, apogee.pixels, atol=1e-2)
+    spread = rows[4000] @ (fine - apogee.pixels[4000]) ** 2
+    sigma = np.hypot(apogee.pixels[4000] / 22_500 / 2.3548, apogee.pixels[4000] * 3.0 / 299_792)
+    assert np.sqrt(spread) == pytest.approx(sigma, rel=0.01)
+    galah = Spectrograph(galah_grid())
+    assert galah.pixels[0] - galah.grid().wavelength[0] == pytest.approx(1.318, abs=0.01)
+    window = Spectrograph.window(15_000, 15_500, 50_000)
+    assert np.median(np.diff(window.pixels)) == pytest.approx(15_250 / 50_000 / 3.2, rel=0.01)
 
 
 def test_lines_respond_to_their_element(model, responses):
@@ -130,7 +148,7 @@ def test_agrees_with_the_engine_that_takes_no_short_cuts():
 
 def test_curve_of_growth():
     # One Fe line, alone: in proportion to its atoms while weak, and later when the gas is calm.
-    window = Spectrograph(np.geomspace(15746.0, 15754.0, 40))
+    window = pixels_at(np.geomspace(15746.0, 15754.0, 40))
     width = {}
     for speed in (0.6, 2.5):
         flux = {}
@@ -177,8 +195,10 @@ def test_labels_are_checked(model):
         Synthesiser(world="flat")
     with pytest.raises(StarkinError, match=r"World\.microturbulence"):
         World(microturbulence=99.0)
-    with pytest.raises(StarkinError, match=r"Spectrograph\.resolution"):
-        Spectrograph(resolution=10)
+    with pytest.raises(StarkinError, match=r"resolution must lie in 1000\.\.200000, got 10"):
+        Spectrograph.window(15_000, 15_500, 10)
+    with pytest.raises(StarkinError, match="needs a grid with a resolution"):
+        pixels_at(np.linspace(15_000, 15_500, 100), None)
 
 
 def test_threads_and_order_do_not_matter(model, monkeypatch):

@@ -14,7 +14,7 @@ from .fisher import FisherRegression, fisher_matrices
 from .line_files import read_lines
 from .own_model import FunctionModel, GridModel
 from .pairs import PairsConfig, simulate_clusters, simulate_pairs
-from .spectrograph import Spectrograph, apogee_wavelength
+from .spectrograph import Spectrograph
 from .survey import iterate_survey, simulate_survey
 from .synthesiser import ELEMENTS, WORLDS, SpectralModel, Synthesiser, World
 
@@ -33,7 +33,6 @@ __all__ = [
     "SurveyConfig",
     "Synthesiser",
     "World",
-    "apogee_wavelength",
     "fisher_matrices",
     "iterate_survey",
     "read_lines",

@@ -7,12 +7,12 @@ done is written down in ``meta["degraded"]``.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from ..spectra import SpectrumSet, StarkinError, WavelengthGrid, columns
+from ..spectra.grids import segments
 
 __all__ = [
     "with_continuum_tilt",
@@ -233,7 +233,4 @@ def chips_of(spectra: SpectrumSet) -> list[slice]:
     """
     if not isinstance(spectra.grid, WavelengthGrid):
         raise StarkinError("Only spectra against wavelength have chips.")
-    step = np.diff(np.log(spectra.grid.wavelength))
-    breaks = (np.flatnonzero(step > 3 * np.median(step)) + 1).tolist()
-    edges = [0, *breaks, spectra.n_pixels]
-    return [slice(a, b) for a, b in pairwise(edges)]
+    return segments(spectra.grid)

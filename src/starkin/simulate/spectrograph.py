@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
 from ..spectra import StarkinError, WavelengthGrid
+from ..spectra.grids import apogee_grid, log_grid, segments
+from .physics.atomic_lines import air_to_vacuum
 
-__all__ = ["APOGEE_CHIPS", "APOGEE_PIXELS", "Spectrograph", "apogee_wavelength"]
-
-#: log10 of the first wavelength [Å, vacuum], step and number of pixels of APOGEE's common grid.
-APOGEE_PIXELS = (4.179, 6e-6, 8575)
-#: Pixels of the three chips that pipelines use, as half-open ranges: 7,214 in all.
-APOGEE_CHIPS = ((322, 3242), (3648, 6048), (6412, 8306))
+__all__ = ["Spectrograph"]
 
 _FWHM = 2 * np.sqrt(2 * np.log(2.0))  # of a Gaussian, in standard deviations
 _REACH = 4.0  # standard deviations to which the line-spread function is followed
 _C_KMS = 2.99792458e5
+_PIXELS_PER_ELEMENT = 3.2  # as APOGEE has them
 
 
-def apogee_wavelength(gaps: bool = True) -> np.ndarray:
-    """Vacuum wavelengths of APOGEE's pixels [Å]; with ``gaps``, those of the three chips only."""
-    start, step, n = APOGEE_PIXELS
-    wavelength = 10 ** (start + step * np.arange(n))
-    return np.concatenate([wavelength[a:b] for a, b in APOGEE_CHIPS]) if gaps else wavelength
+def _apogee() -> WavelengthGrid:
+    return apogee_grid("aspcap-dr12")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,61 +29,72 @@ class Spectrograph:
 
     Parameters
     ----------
-    wavelength : ndarray, shape (n_pixels,)
-        Vacuum wavelengths of the pixels [Å], increasing; gaps are allowed. By default those of
-        APOGEE's three chips.
-    resolution : float
-        λ/Δλ, Δλ being the full width at half maximum of the Gaussian line-spread function.
+    wavelength_grid : WavelengthGrid
+        Pixels at rest, in air or vacuum, gaps allowed, with a resolution λ/Δλ (full width at
+        half maximum of the Gaussian line-spread function). By default the 7,214 pixels of
+        APOGEE's three chips, R = 22,500.
+
+    Raises
+    ------
+    StarkinError
+        If the grid has no resolution, or lies outside 3000-25000 Å.
     """
 
-    wavelength: np.ndarray | None = None
-    resolution: float = 22_500.0
+    wavelength_grid: WavelengthGrid = field(default_factory=_apogee)
 
     def __post_init__(self) -> None:
-        given = apogee_wavelength() if self.wavelength is None else self.wavelength
-        wavelength = np.array(given, dtype=float)
-        if wavelength.ndim != 1 or wavelength.size < 2 or not np.all(np.diff(wavelength) > 0):
+        resolution = self.wavelength_grid.resolution
+        if resolution is None or not 1_000 <= resolution <= 200_000:
             raise StarkinError(
-                "Spectrograph.wavelength must be one-dimensional and strictly increasing."
+                "Spectrograph needs a grid with a resolution in 1000..200000, got "
+                f"{resolution if resolution is None else f'{resolution:g}'}."
             )
-        if not (wavelength[0] >= 3000 and wavelength[-1] <= 25_000):
+        low, high = self.pixels[[0, -1]]
+        if not (low >= 3000 and high <= 25_000):
             raise StarkinError(
-                "Spectrograph.wavelength must lie in 3000..25000 Å, got "
-                f"{wavelength[0]:g}..{wavelength[-1]:g}."
+                f"Spectrograph covers 3000..25000 Å, the grid {low:.6g}..{high:.6g}."
             )
-        if not 1_000 <= self.resolution <= 200_000:
-            raise StarkinError(
-                f"Spectrograph.resolution must lie in 1000..200000, got {self.resolution:g}."
-            )
-        wavelength.setflags(write=False)
-        object.__setattr__(self, "wavelength", wavelength)
+
+    @classmethod
+    def window(cls, low: float, high: float, resolution: float) -> Spectrograph:
+        """Pixels equal in log λ between two vacuum wavelengths [Å], 3.2 a resolution element."""
+        if not 1_000 <= resolution <= 200_000:
+            raise StarkinError(f"resolution must lie in 1000..200000, got {resolution:g}.")
+        step = float(np.log10(1 + 1 / (_PIXELS_PER_ELEMENT * resolution)))
+        return cls(log_grid(low, high, step, resolution=resolution))
+
+    @property
+    def resolution(self) -> float:
+        assert self.wavelength_grid.resolution is not None
+        return self.wavelength_grid.resolution
 
     @property
     def n_pixels(self) -> int:
-        return int(self.pixels.size)
+        return self.wavelength_grid.n_pixels
 
     @property
     def pixels(self) -> np.ndarray:
         """Vacuum wavelengths [Å], shape ``(n_pixels,)``."""
-        assert self.wavelength is not None
-        return self.wavelength
+        grid = self.wavelength_grid
+        nm = grid.wavelength / 10 if grid.unit == "Angstrom" else grid.wavelength
+        return 10 * (air_to_vacuum(nm) if grid.medium == "air" else nm)
 
     def grid(self) -> WavelengthGrid:
         """The pixels as the grid of a :class:`~starkin.spectra.SpectrumSet`."""
-        return WavelengthGrid(self.pixels, "Angstrom", "vacuum", "rest", self.resolution)
+        return self.wavelength_grid
 
     def fine_wavelength(self, step_kms: float) -> np.ndarray:
         """Wavelengths [Å], equal in velocity, that cover the pixels and their wings."""
         step = step_kms / _C_KMS
         margin = 1.5 * _REACH / (self.resolution * _FWHM)
         log = np.log(self.pixels)
-        gaps = np.flatnonzero(np.diff(log) > 2 * margin + 20 * np.median(np.diff(log)))
-        firsts = np.concatenate([[0], gaps + 1])
-        lasts = np.concatenate([gaps, [log.size - 1]])
-        parts = []
-        for first, last in zip(firsts, lasts, strict=True):
-            low, high = log[first] - margin, log[last] + margin
-            parts.append(np.exp(low + step * np.arange(int((high - low) / step) + 2)))
+        parts: list[np.ndarray] = []
+        for chip in segments(self.wavelength_grid):
+            low, high = log[chip.start] - margin, log[chip.stop - 1] + margin
+            # Two chips that nearly touch share their wings.
+            if parts and low < np.log(parts[-1][-1]):
+                low = np.log(parts[-1][-1]) + step
+            parts.append(np.exp(low + step * np.arange(max(0, int((high - low) / step)) + 2)))
         return np.concatenate(parts)
 
     def projection(self, fine: np.ndarray, broadening_kms: float = 0.0) -> csr_matrix:
