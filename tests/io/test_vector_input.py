@@ -16,7 +16,7 @@ from astropy.io import fits
 from astropy.table import Table
 from hypothesis import HealthCheck, given, settings
 
-from starkin.io import identify, read, write_vectors
+from starkin.io import identify, read, write_spectra, write_vectors
 from starkin.io.star_ids import id_of_name
 from starkin.spectra import SpectrumSet, StarkinError, WavelengthGrid
 
@@ -116,6 +116,14 @@ def test_other_ids():
     assert spectra.source_id.tolist() == [7, 8, 9]
     with pytest.raises(StarkinError, match="no column 'source_id'"):
         read(table(source_id=None))
+
+
+@pytest.mark.parametrize("suffix", ["fits", "parquet"])
+def test_coefficients_with_a_label_called_flux(make_spectra, tmp_path, suffix):
+    spectra = make_spectra(correlations=False, missing=False).with_labels(flux=np.arange(7.0))
+    write_spectra(spectra, tmp_path / f"xp.{suffix}")
+    assert identify(tmp_path / f"xp.{suffix}") == suffix
+    assert read(tmp_path / f"xp.{suffix}").label("flux").tolist() == list(range(7))
 
 
 def test_bad_values_are_masked():

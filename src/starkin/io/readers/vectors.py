@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 from astropy.table import Table
 
 from ...spectra import SpectrumSet
+from ..column_table import ARRAY_COLUMNS
 from ..fits_files import open_fits
 from ..registry import Choices, register_spectra
 from ..source import Source
@@ -26,6 +27,12 @@ from ..write_vectors import KEYWORDS
 __all__: list[str] = []
 
 
+def _has_flux(names: list[str]) -> bool:
+    """Whether a table of these columns holds fluxes, and not XP coefficients with a label."""
+    lower = {name.lower() for name in names}
+    return find_name(names, FLUX_NAMES) is not None and not lower & set(ARRAY_COLUMNS)
+
+
 def _convert(file: VectorFile, choices: Choices) -> SpectrumSet:
     return vectors_to_spectra(file, choices.on_error, known_continuum=choices.known_continuum)
 
@@ -34,9 +41,7 @@ def _is_fits_table(source: Source, head: bytes) -> bool:
     if not head.startswith(b"SIMPLE  ="):
         return False
     with open_fits(source, mapped=True) as hdus:
-        return any(
-            has_vectors(hdu) and find_name(list(hdu.columns.names), FLUX_NAMES) for hdu in hdus
-        )
+        return any(has_vectors(hdu) and _has_flux(list(hdu.columns.names)) for hdu in hdus)
 
 
 @register_spectra(
@@ -53,7 +58,7 @@ def _is_parquet(source: Source, head: bytes) -> bool:
     if not head.startswith(b"PAR1"):
         return False
     with source.open_seekable() as stream:
-        return find_name(pq.read_schema(stream).names, FLUX_NAMES) is not None
+        return _has_flux(pq.read_schema(stream).names)
 
 
 @register_spectra(
@@ -77,7 +82,7 @@ def read_hdf5(source: Source, choices: Choices) -> SpectrumSet:
 
 
 def _is_table(item: Any) -> bool:
-    return isinstance(item, Table) and find_name(item.colnames, FLUX_NAMES) is not None
+    return isinstance(item, Table) and _has_flux(item.colnames)
 
 
 @register_spectra("astropy-vectors", "astropy.table.Table of spectra in memory", accepts=_is_table)
