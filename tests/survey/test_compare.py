@@ -147,6 +147,8 @@ def test_only_what_is_new_is_done_and_failures_stay_their_own(found, files):
     assert again.table["problem"][0] == ""
     assert np.isnan(again.table["rms"][1])
     assert again.models == ["four", "renamed"]
+    with pytest.raises(StarkinError, match=r"compared; cannon: .*nothing"):
+        compare(_config(files, [impossible]), files / "run")
     assert again.table["rms"][2] == found.table["rms"][1]
 
 

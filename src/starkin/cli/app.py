@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from . import data, discovery, models, spectra, twins
+from . import comparison, data, discovery, models, spectra, twins
 
 app = typer.Typer(
     name="starkin",
@@ -19,7 +19,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (discovery, data, spectra, models, twins):
+for module in (discovery, data, spectra, models, comparison, twins):
     module.add_to(app)
 
 

@@ -158,7 +158,7 @@ class Comparison:
             details = json.loads((directory / "details.json").read_text())
             names = [name for name in details if name]
             return cls(
-                table=read_table(directory / "comparison.ecsv"),
+                table=_without_masks(read_table(directory / "comparison.ecsv")),
                 details=details,
                 latents={
                     name: Latents.read(directory / "latents" / f"{file_name(name, i)}.parquet")
@@ -223,6 +223,15 @@ def _cell(row: Table.Row, name: str) -> str:
         half = 0.5 * (row[f"{name}_high"] - row[f"{name}_low"])
         return f"{value:.3f} ± {half:.3f}"
     return f"{value:.3f}"
+
+
+def _without_masks(table: Table) -> Table:
+    """Files know no NaN but missing values: back to what :func:`table_of` gave."""
+    for name in table.colnames:
+        if hasattr(table[name], "filled"):
+            text = table[name].dtype.kind in "USO"
+            table[name] = table[name].filled("" if text else np.nan)
+    return table
 
 
 def file_name(name: str, number: int) -> str:

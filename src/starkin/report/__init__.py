@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 
 from ..io.atomic import atomic_file
+from ..latent.comparison import Comparison
 from ..latent.discovery import Discovery
 
-__all__ = ["write_report"]
+__all__ = ["write_comparison", "write_report"]
 
 
 def write_report(
@@ -51,4 +52,46 @@ def write_report(
         path.write_text(content, encoding="utf-8")
     if figures:
         write_figures(discovery, directory / "figures")
+    return page
+
+
+def write_comparison(
+    comparison: Comparison | str | os.PathLike[str],
+    directory: str | os.PathLike[str],
+    *,
+    figures: bool = True,
+) -> Path:
+    """Write ``comparison.html`` and ``figures/*.{pdf,png}`` of models side by side.
+
+    Parameters
+    ----------
+    comparison : Comparison or path
+        The run, or the folder that :meth:`Comparison.write` made.
+    directory : path
+        Where to write; usually the run's own folder.
+    figures : bool
+        Whether to draw the static figures too.
+
+    Returns
+    -------
+    pathlib.Path
+        The page. It needs no network and no other file.
+
+    Raises
+    ------
+    StarkinError
+        If the run's folder is incomplete or the files cannot be written.
+    """
+    from .comparison_figures import write_comparison_figures
+    from .comparison_page import render_comparison
+
+    if not isinstance(comparison, Comparison):
+        comparison = Comparison.read(comparison)
+    directory = Path(directory)
+    page = directory / "comparison.html"
+    content = render_comparison(comparison)
+    with atomic_file(page) as path:
+        path.write_text(content, encoding="utf-8")
+    if figures:
+        write_comparison_figures(comparison, directory / "figures")
     return page

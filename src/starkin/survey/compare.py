@@ -72,15 +72,18 @@ def compare(
     """
     for entry in config.models:  # a typing error must not show after the first hour
         _new_model(entry, config.threads)
-    if config.gaps and not config.data.simulated:
-        raise StarkinError("Label gaps need simulated data, where the truth of labels is known.")
     tell = progress or (lambda step, done, total, note: None)
     settings = config.to_dict()
     shared = {k: settings[k] for k in ("data", "split", "cut", "select", "seed")}
     stars = compare_stars(config, partial(tell, "stars"))
+    if config.gaps and not gap_possible(stars):
+        raise StarkinError("Label gaps need simulated stars, of which the true labels are known.")
     run = Run(out, shared, [stars.fingerprints], overwrite=overwrite)
     job = _Job(run, config, stars, tell)
     judged = {entry.name: job.model(entry) for entry in config.models}
+    if all(part.squares is None for part in judged.values()):
+        name, part = next(iter(judged.items()))
+        raise StarkinError(f"No model could be compared; {name}: {part.row['problem']}")
     found = _together(config, judged, job)
     found.write(run.directory)
     return found
@@ -205,7 +208,7 @@ class _Job:
         return judged
 
     def _gaps(self, entry: ModelEntry, key: str, model: SpectrumModel, judged: Judgement) -> None:
-        if not self.config.gaps or not gap_possible(self.stars) or judged.squares is None:
+        if not self.config.gaps or judged.squares is None:
             return
         judged.details["gaps"] = {}
         for gap in self.config.gaps:

@@ -31,8 +31,9 @@ from .partition import partition
 
 __all__ = ["AlphaStars", "Judgement", "encoded", "judge", "reconstruct"]
 
-#: The disc, where the α split was drawn and XP spectra show α.
-_DISC = {columns.M_H: (-1.0, 0.6), columns.TEFF: (3800.0, 6800.0)}
+#: Where both sequences are populated (elsewhere [M/H] alone gives the answer) and where XP
+#: spectra may show α.
+_DISC = {columns.M_H: (-0.8, 0.0), columns.TEFF: (3800.0, 6800.0)}
 _ALPHA_BINS = (3800.0, 4400.0, 5000.0, 5600.0, 6200.0, 6800.0)  # [K]
 _ALPHA_FEWEST = 30
 _KNOWN = (columns.TEFF, columns.LOGG, columns.M_H, columns.ALPHA_M)
