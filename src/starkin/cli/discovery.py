@@ -50,7 +50,7 @@ def discover(
     from .tables import show_discovery
 
     with errors():
-        settings = read_settings(config) if config else {}
+        settings = read_settings(config)
         given = {"seed": seed, "cut": cut, "select": select}
         settings |= {name: value for name, value in given.items() if value is not None}
         with steps() as show:

@@ -67,7 +67,7 @@ def train(
         kind, files = (what[0], what[1:]) if what[0] in known else (_DEFAULT_KIND, what)
         if not files:
             raise StarkinError(f"Name the spectra to train a {kind} model on.")
-        settings = read_settings(config) if config else {}
+        settings = read_settings(config)
         settings |= dict(_setting(text) for text in set_ or [])
         settings |= {k: v for k, v in (("recipe", recipe), ("epochs", epochs)) if v is not None}
         model = new_model(kind, settings, device=device)

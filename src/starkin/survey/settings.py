@@ -100,14 +100,16 @@ class DiscoverConfig:
         )
 
 
-def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """A configuration file, TOML or JSON by its suffix, as nested dictionaries.
+def read_settings(path: str | os.PathLike[str] | None) -> dict[str, Any]:
+    """A configuration file, TOML or JSON by its suffix, as nested dictionaries; none, nothing.
 
     Raises
     ------
     StarkinError
         If it cannot be read or is not a table of settings.
     """
+    if path is None:
+        return {}
     path = Path(path)
     try:
         text = path.read_text()
