@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .console import EXIT_FAILED, console, errors, steps
+from .pairs import pairs
 
 simulate = typer.Typer(
     help="Write simulated spectra with known truth, in the archive's own formats.",
@@ -16,6 +17,7 @@ simulate = typer.Typer(
 
 
 def add_to(app: typer.Typer) -> None:
+    simulate.command(epilog="Example: starkin simulate pairs --seed 1 --snr 50 --out pairs")(pairs)
     app.add_typer(simulate, name="simulate", rich_help_panel="Data")
     app.command(rich_help_panel="Data")(ingest)
     app.command(rich_help_panel="Data")(info)
