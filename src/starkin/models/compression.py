@@ -36,7 +36,7 @@ class Compression:
     mean : Tensor of float32, shape (n_pixels,)
     axes : Tensor of float32, shape (n_pixels, n_components)
     size : Tensor of float32, shape (n_components,)
-        Standard deviation of each score over the training stars.
+        Standard deviation of each score over the training stars, noise expected included.
     """
 
     mean: Tensor
@@ -45,9 +45,18 @@ class Compression:
 
     @classmethod
     def fit(
-        cls, prepared: PreparedInputs, rows: np.ndarray, n_components: int, *, seed: int
+        cls,
+        prepared: PreparedInputs,
+        rows: np.ndarray,
+        n_components: int,
+        *,
+        seed: int,
+        noise: float = 0.0,
     ) -> Self:
-        """Axes of (at most 10,000, evenly picked) training stars."""
+        """Axes of (at most 10,000, evenly picked) training stars.
+
+        ``noise``, a standard deviation in the scaled flux, joins the size of every score.
+        """
         few = rows[np.unique(np.linspace(0, len(rows) - 1, _STARS).astype(int))]
 
         def source(some: np.ndarray) -> tuple[Tensor, None, Tensor | None, Tensor]:
@@ -56,7 +65,7 @@ class Compression:
 
         mean = fit_mean(few, source)
         axes, variances, _ = principal_axes(few, source, mean, n_components, seed=seed)
-        size = torch.sqrt(variances.clamp(min=1e-12 * float(variances[0])))
+        size = torch.sqrt(variances.clamp(min=1e-12 * float(variances[0])) + noise**2)
         return cls(mean[:, 0].float(), axes.float(), size.float())
 
     def scores(self, prepared: PreparedInputs, rows: np.ndarray) -> Tensor:

@@ -93,13 +93,14 @@ class AdversarialAutoencoder(StoredModel):
             "train": train.fingerprint,
             "rows": hashlib.sha256(rows.tobytes()).hexdigest(),
         }
+        self._inputs, self._compression = inputs, None
         with training.explicit_threads(self.threads):
             prepared = inputs.prepare(train)
-            self._compression = None
             if self.config.components:
                 count = min(self.config.components, train.n_pixels, len(rows) - 1)
-                self._compression = Compression.fit(prepared, rows, count, seed=seed)
-            self._inputs = inputs
+                self._compression = Compression.fit(
+                    prepared, rows, count, seed=seed, noise=self._noise()
+                )
             data = self._tensors(prepared, rows)
             network = self._fresh(data[0].shape[1], seed)
             history = training.train(
@@ -168,9 +169,12 @@ class AdversarialAutoencoder(StoredModel):
             return None
         draw = 2 * torch.rand((len(x), 1), generator=generator, device=generator.device) - 1
         noise = torch.randn(x.shape, generator=generator, device=generator.device)
+        return x + self._noise() * draw.clamp(min=0) * noise
+
+    def _noise(self) -> float:
+        """``added_noise`` in the network's unit: that of XP is a standard deviation already."""
         scale = self.inputs.preprocessing.standardiser.scale
-        unit = scale[0] if np.ptp(scale) == 0 else 1.0  # XP: of the standardised coefficients.
-        return x + self.config.added_noise / float(unit) * draw.clamp(min=0) * noise
+        return self.config.added_noise / (float(scale[0]) if np.ptp(scale) == 0 else 1.0)
 
     def _over_range(self, u: np.ndarray) -> Tensor:
         """Standardised conditions moved to −1..1 over the range of the training stars."""
