@@ -127,3 +127,15 @@ def test_evaluate_with_its_ceiling(folder):
     assert table["n_queries"].tolist() == [120, 120]
     with pytest.raises(StarkinError, match="holds no Fisher matrices"):
         Ceiling.read(folder / "latents.parquet")
+
+
+def test_cluster_by_composition(folder):
+    out = folder / "groups.fits"
+    args = ["cluster", str(folder / "latents.parquet"), "--out", str(out)]
+    result = run(app, [*args, "--model", str(folder / "model")])
+    assert result.exit_code == 0, result.output
+    # 80 compositions of two stars each: no group of fifteen, one continuous population.
+    assert set(read_table(out)["population"]) <= {-1, 0}
+    LinearTwins(told=False).save(folder / "other")
+    refused = run(app, [*args, "--model", str(folder / "other")])
+    assert "not encoded by" in refused.stderr

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ..spectra.errors import StarkinError
 from .console import console, errors, steps
 
 PANEL = "Populations"
@@ -79,9 +80,16 @@ def cluster(
     assign: Annotated[
         Path | None, typer.Option(help="Assign to saved populations instead of clustering.")
     ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="The model that encoded: cluster by its metric of composition."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
     """Find populations in a latent catalogue, or assign its stars to known ones.
+
+    With --model, latents are first whitened by what that model says of leakage and noise, so
+    that the groups are stars of one composition.
 
     Example: starkin cluster latents.parquet --out populations.fits
     """
@@ -91,12 +99,14 @@ def cluster(
 
     with errors():
         latents = Latents.read(catalogue)
+        searched = latents if model is None else _by_composition(latents, model)
         if assign is not None:
-            found = Populations.load(assign).assign(latents)
+            found = Populations.load(assign).assign(searched)
         else:
+            scaling = "total" if model is None else "none"
             with steps() as show:
-                fitted = PopulationFinder(FinderSettings(seed=seed)).fit(
-                    latents, progress=show.of("cluster")
+                fitted = PopulationFinder(FinderSettings(seed=seed, scaling=scaling)).fit(
+                    searched, progress=show.of("cluster")
                 )
             if populations is not None:
                 fitted.save(populations)
@@ -145,6 +155,19 @@ def demo(
             write_spectra(simulated, spectra)
             write_table(simulate_crossmatch(simulated, seed=seed), known)
     discover([str(spectra)], out / "run", crossmatch=known, config=config, seed=seed)
+
+
+def _by_composition(latents, model: Path):
+    from ..latent.whitened import whitened_latents
+    from ..models.load import load_model
+
+    network = load_model(model)
+    prior = network.twin_prior()
+    if prior is None:
+        raise StarkinError(f"{model} does not say what twins look like; cluster without --model.")
+    if latents.model_id != network.model_id:
+        raise StarkinError(f"The catalogue was not encoded by {model}; encode with it first.")
+    return whitened_latents(latents, prior)
 
 
 def _write_report(found, out: Path) -> Path:

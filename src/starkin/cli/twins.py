@@ -86,7 +86,7 @@ def twins(
         if report is not None:
             from ..report.twin_page import write_twin_report
 
-            console.print(f"report: {write_twin_report(found, report)}")
+            console.print(f"report: {write_twin_report(found.with_their_twins(), report)}")
         if not all_:
             show_twins(console, found.twins)
         if out is not None:

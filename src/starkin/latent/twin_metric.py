@@ -121,6 +121,10 @@ class TwinMetric:
         return TwinStars(z, covariance, marginal, usable & np.isfinite(marginal))
 
     # --- one typical noise for all: a Euclidean space -----------------------
+    def coordinates(self, stars: TwinStars) -> np.ndarray:
+        """Latents in units of leakage and typical noise, the most telling direction first."""
+        return stars.z @ self.basis
+
     def queries(self, stars: TwinStars) -> np.ndarray:
         """Where to search from, shape (n_stars, n_latent); see :meth:`points`."""
         factor = np.sqrt((self.beta + 1) / (2 * self.beta + 1))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
+import numpy as np
 from astropy.table import Table
 
 from ..io.latents import Latents
@@ -24,23 +26,43 @@ class TwinSearch:
 
     Attributes
     ----------
+    model : SpectrumModel
     catalogue : Latents
         Who was searched.
     twins : Twins
     finder : TwinFinder
-    differences : tuple of TwinDifferences
-        Of each star asked for, where spectra were given.
-    conditions : tuple of str
-        Label columns that the model was told.
-    model_kind : str
+    spectra : SpectrumSet or None
+        Of the catalogue's stars.
     """
 
+    model: SpectrumModel
     catalogue: Latents
     twins: Twins
     finder: TwinFinder
-    differences: tuple[TwinDifferences, ...]
-    conditions: tuple[str, ...]
-    model_kind: str
+    spectra: SpectrumSet | None = None
+
+    @cached_property
+    def differences(self) -> tuple[TwinDifferences, ...]:
+        """Of each star asked for from its twins; empty without spectra."""
+        if self.spectra is None:
+            return ()
+        known = ElementResponse.fit(self.catalogue)
+        response = known or ElementResponse.fit(self.catalogue, true=True)
+        return tuple(
+            twin_differences(self.model, self.spectra, self.catalogue, int(row), twin, response)
+            for row, twin in zip(self.twins.row, self.twins.twin_row, strict=True)
+        )
+
+    def with_their_twins(self, most: int = 40) -> TwinSearch:
+        """The search for the stars asked for and for their best twins, ``most`` stars in all.
+
+        So that who looks at a star can go on to its twin and see that one's twins.
+        """
+        best = self.twins.twin_row.T.ravel()
+        rows = list(dict.fromkeys([*self.twins.row.tolist(), *best[best >= 0].tolist()]))
+        k = self.twins.twin_row.shape[1]
+        chosen = np.array(rows[: max(most, len(self.twins))])
+        return replace(self, twins=self.finder.query(k, rows=chosen))
 
     def to_table(self) -> Table:
         """A row for each star and twin, with provenance."""
@@ -48,7 +70,7 @@ class TwinSearch:
         table.meta = {
             "starkin": versions()["starkin"],
             "model_id": self.catalogue.model_id,
-            "model_kind": self.model_kind,
+            "model_kind": self.model.kind,
             "n_stars_searched": self.finder.n_usable,
             "expected_twins": self.finder.expected_twins,
         }
@@ -108,13 +130,4 @@ def find_twins(
     finder = TwinFinder.fit(latents, prior, expected_twins=expected_twins, workers=workers)
     rows = None if stars is None else finder.rows_of(stars)
     twins = finder.query(k, rows=rows, progress=progress)
-    differences: list[TwinDifferences] = []
-    if spectra is not None:
-        response = ElementResponse.fit(latents) or ElementResponse.fit(latents, true=True)
-        differences = [
-            twin_differences(model, spectra, latents, int(row), twin, response)
-            for row, twin in zip(twins.row, twins.twin_row, strict=True)
-        ]
-    return TwinSearch(
-        latents, twins, finder, tuple(differences), model.conditions, getattr(model, "kind", "")
-    )
+    return TwinSearch(model, latents, twins, finder, spectra)
