@@ -44,6 +44,7 @@ class AutoencoderConfig:
         standard deviation up to this (in flux; of XP, in standard deviations) and compared
         with the spectra without it, so that one model serves more than one S/N.
     epochs, batch_size : int
+        The light recipe's 100 epochs are meant for thousands of stars or more.
     learning_rate : float
         Of Adam.
     schedule : {"one-cycle", "constant"}
@@ -140,14 +141,14 @@ class FaderConfig(AutoencoderConfig):
             "schedule": "constant",
         },
         "light": {
-            "encoder": (512, 256),
-            "decoder": (256, 512),
-            "adversary": (256, 256),
-            "components": 128,
+            "encoder": (128, 64),
+            "decoder": (64, 128),
+            "adversary": (64, 64),
+            "components": 64,
             "adversary_weight": 1e-4,
             "added_noise": 0.0,
-            "epochs": 60,
-            "learning_rate": 1e-3,
+            "epochs": 100,
+            "learning_rate": 2e-3,
             "schedule": "one-cycle",
         },
     }
@@ -191,14 +192,14 @@ class FactorDisConfig(AutoencoderConfig):
             "critic_steps": 10,
         },
         "light": {
-            "encoder": (512, 256),
-            "decoder": (256, 512),
-            "adversary": (256, 256),
-            "components": 128,
+            "encoder": (128, 64),
+            "decoder": (64, 128),
+            "adversary": (64, 64),
+            "components": 64,
             "adversary_weight": 1e-3,
             "added_noise": 0.0,
-            "epochs": 60,
-            "learning_rate": 1e-3,
+            "epochs": 100,
+            "learning_rate": 2e-3,
             "schedule": "one-cycle",
             "critic_steps": 3,
         },
