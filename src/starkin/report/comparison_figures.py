@@ -16,12 +16,14 @@ from ..spectra import columns
 from .publication import COLUMN, PAGE, new_figure, publication, save_figure
 from .style import ACCENT, FAINT, MUTED, SEQUENTIAL, axis_label, colour, dash
 
-__all__ = ["COMPARISON_FIGURES", "write_comparison_figures"]
+__all__ = ["COMPARISON_FIGURES", "FEWEST", "shown_labels", "write_comparison_figures"]
 
 _LINES = {"solid": "-", "dashed": "--", "dotted": ":", "dotdash": "-."}
 _MAP = SEQUENTIAL.removesuffix("256").lower()
 #: Stars drawn in a map: more only make it darker.
 _MOST = 6000
+#: Bins with fewer stars are not drawn.
+FEWEST = 5
 _GAPS = ("poor", "missing", "peculiar", "multiple")
 _NUISANCE = {"r2_a_v": "A(V)", "r2_g_mag": "G", "r2_snr": "log S/N", "r2_sky": "sky"}
 
@@ -96,7 +98,7 @@ def _coefficients(found: Comparison) -> Figure | None:
 
 def _labels(found: Comparison) -> Figure | None:
     """Root mean square error by temperature, gravity, metallicity, colour and magnitude."""
-    names = list(found.details[found.models[0]]["by_label"])
+    names = shown_labels(found)
     if not names:
         return None
     across = min(3, len(names))
@@ -107,7 +109,7 @@ def _labels(found: Comparison) -> Figure | None:
             table = {
                 k: np.array(v, float) for k, v in found.details[name]["by_label"][label].items()
             }
-            use = table["n"] >= 5
+            use = table["n"] >= FEWEST
             x = 0.5 * (table["low"] + table["high"])[use]
             look = _ink(found, name)
             axes.plot(x, table["rms"][use], marker="o", markersize=2.5, **look)
@@ -122,6 +124,12 @@ def _labels(found: Comparison) -> Figure | None:
         axes.set_ylabel(f"rms (model − {found.details['']['against']})/σ")
     _outside(figure, grid[0])
     return figure
+
+
+def shown_labels(found: Comparison) -> list[str]:
+    """Labels of which some bin has stars enough to be drawn."""
+    tables = found.details[found.models[0]].get("by_label", {})
+    return [name for name, table in tables.items() if max(table["n"], default=0) >= FEWEST]
 
 
 def _star_label(found: Comparison, model: str, name: str) -> np.ndarray | None:

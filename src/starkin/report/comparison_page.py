@@ -12,6 +12,7 @@ from bokeh.resources import INLINE
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..latent.comparison import COLUMNS, Comparison
+from .comparison_figures import FEWEST, shown_labels
 from .facts import flatten, number
 from .panels.scene import Panel, plain_figure
 from .style import ACCENT, MUTED, axis_label, colour, dash
@@ -128,11 +129,11 @@ def _panels(found: Comparison) -> dict[str, list[Panel]]:
         _lines(found, "bias", percent, "wavelength", "percent",
                (nm, "median (model − star)/star [%]"), y_range=_reach(percent)),
     ]  # fmt: skip
-    for label in details[found.models[0]].get("by_label", {}):
+    for label in shown_labels(found):
         series = {}
         for model in found.models:
             table = details[model]["by_label"][label]
-            use = [i for i, n in enumerate(table["n"]) if n >= 5]
+            use = [i for i, n in enumerate(table["n"]) if n >= FEWEST]
             series[model] = {
                 "x": [0.5 * (table["low"][i] + table["high"][i]) for i in use],
                 "y": [table["rms"][i] for i in use],
