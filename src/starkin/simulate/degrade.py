@@ -73,7 +73,8 @@ def with_noise(spectra: SpectrumSet, snr: float | np.ndarray, seed: int) -> Spec
     noisy = spectra.replace(
         values=values, errors=errors, meta=recorded(spectra, "noise", snr=described, seed=seed)
     )
-    return noisy.with_labels(**{columns.SNR: np.array(ratio)})
+    known = spectra.label(columns.SNR) if spectra.has_label(columns.SNR) else ratio
+    return noisy.with_labels(**{columns.SNR: np.where(np.isfinite(ratio), ratio, known)})
 
 
 def with_label_errors(

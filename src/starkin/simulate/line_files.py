@@ -1,17 +1,17 @@
 """Read real line lists: VALD, Turbospectrum (BSYN), MOOG and Kurucz (gfall) layouts.
 
-===============  ==================================================================================
-layout           what is read
-===============  ==================================================================================
-``vald``         long extract ("extract all" or "extract stellar"): element and ion, wavelength (the
-                 header says air or vacuum, eV or cm^-1), log gf, lower energy, log of radiative,
-                 Stark and van der Waals damping; van der Waals above 20 is σ.α of Anstee, Barklem
-                 & O'Mara (Barklem, Piskunov & O'Mara 2000, A&AS 142, 467)
-``turbospectrum``  blocks of species ``' 26.000 ' 1 2`` and name; λ air [Å], χ [eV], log gf, damping
-                 (negative: log γ; above 20: σ.α; else a factor on Unsöld's value), 2J+1, γ rad
-``moog``         λ air [Å], species ``26.1``, χ [eV], log gf, van der Waals (log γ if negative)
-``kurucz``       fixed columns of gfall: λ [nm], log gf, ``26.01``, both energies [cm^-1], log γ
-===============  ==================================================================================
+``vald``
+    Long extract ("extract all", "extract stellar"): element and ion, wavelength (the header says
+    air or vacuum, eV or cm^-1), log gf, lower energy, logs of radiative, Stark and van der Waals
+    damping; van der Waals above 20 is σ.α of Anstee, Barklem & O'Mara (Barklem, Piskunov & O'Mara
+    2000, A&AS 142, 467).
+``turbospectrum``
+    Blocks of a species, ``' 26.000 ' 1 2`` and a name; air wavelength [Å], χ [eV], log gf, damping
+    (negative: log γ; above 20: σ.α; else a factor on Unsöld's value), 2J + 1, radiative γ.
+``moog``
+    Air wavelength [Å], species ``26.1``, χ [eV], log gf, van der Waals (log γ if negative).
+``kurucz``
+    Fixed columns of gfall: wavelength [nm], log gf, ``26.01``, both energies [cm^-1], log γ.
 
 Air is turned into vacuum as in Morton 2000 above 2000 Å. Lines of species that the engine does not
 know are left out with a warning.

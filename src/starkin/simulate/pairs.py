@@ -209,6 +209,7 @@ def _simulate(
         columns.truth(columns.TEFF): teff,
         columns.truth(columns.LOGG): logg,
         columns.truth(columns.M_H): m_h,
+        columns.SNR: np.full(composition.size, 1 / NOMINAL_ERROR),
         columns.COMPOSITION_ID: composition,
     }
     for symbol, values in zip(elements, x_h.T, strict=True):
