@@ -3,8 +3,8 @@
     python benchmarks/bench_twins.py --stars 1000000 --latents 20
 
 The catalogue is synthetic: compositions, leakage and noise are normal, every star has one twin
-and a noise of its own (variances vary tenfold). Recall is judged against the likelihood ratios of
-all pairs of some queries, computed exactly.
+and a noise of its own (variances vary tenfold). Recall is judged for some queries against the
+exact likelihood ratios with the 20,000 stars that a full scan with one typical noise puts first.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import numpy as np
 
 from starkin.io.latents import Latents, TwinPrior
 from starkin.latent.twins import TwinFinder
+
+_SCANNED = 20_000
 
 
 def catalogue(n: int, d: int, seed: int) -> tuple[Latents, TwinPrior]:
@@ -37,12 +39,15 @@ def catalogue(n: int, d: int, seed: int) -> tuple[Latents, TwinPrior]:
 def recall(finder: TwinFinder, rows: np.ndarray, k: int) -> float:
     """Part of the true k best twins of ``rows`` that the finder gives."""
     found = finder.query(k, rows=rows).twin_row
-    everyone = np.arange(len(finder.latents))[None, :]
+    points = finder.metric.points(finder.stars)
+    queries = finder.metric.queries(finder.stars)[rows]
     hits = 0
-    for row, twins in zip(rows, found, strict=True):
-        ratio = finder.metric.log_ratios(finder.stars, np.array([row]), everyone)[0]
-        ratio[row] = -np.inf
-        hits += np.isin(np.argpartition(-ratio, k)[:k], twins).sum()
+    for row, query, twins in zip(rows, queries, found, strict=True):
+        squared = np.sum((points - query) ** 2, axis=1)
+        near = np.argpartition(squared, min(_SCANNED, len(squared) - 1))[:_SCANNED]
+        near = near[near != row]
+        ratio = finder.metric.log_ratios(finder.stars, np.array([row]), near[None, :])[0]
+        hits += np.isin(near[np.argsort(-ratio)[:k]], twins).sum()
     return hits / found.size
 
 
@@ -51,8 +56,8 @@ def main() -> None:
     parser.add_argument("--stars", type=int, default=1_000_000)
     parser.add_argument("--latents", type=int, default=20)
     parser.add_argument("-k", type=int, default=10)
-    parser.add_argument("--queries", type=int, default=10_000)
-    parser.add_argument("--judged", type=int, default=100)
+    parser.add_argument("--queries", type=int, default=5_000)
+    parser.add_argument("--judged", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     latents, prior = catalogue(args.stars, args.latents, args.seed)
