@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from starkin.models import SpectrumModel
-from starkin.models.rivals import ZGR, BetaVAE, Cannon, Payne
+from starkin.models.rivals import LB23, ZGR, BetaVAE, Cannon, Payne
 from starkin.models.scatter_vae import ScatterVAE
 from starkin.spectra import SpectrumSet
 
@@ -48,6 +48,17 @@ def _zgr_parameters(model: SpectrumModel, spectra: SpectrumSet) -> Parameters:
     return network.named_parameters()
 
 
+def _lb23_parameters(model: SpectrumModel, spectra: SpectrumSet) -> Parameters:
+    assert isinstance(model, LB23)
+    network = deepcopy(model.network).train()
+    data = model._training_set(model._usable(spectra))
+    batch = (*data.data.tensors, data.labels)
+    model.loss(network)(batch, torch.Generator().manual_seed(0), 1.0).total.backward()
+    return network.named_parameters()
+
+
+_SMALL = {"width": 16, "layers": 1, "n_told": 24, "n_asked": 32, "batch_size": 50}
+
 #: Fields of ``starkin``'s contract cases; see contract.py.
 RIVALS: list[dict[str, Any]] = [
     {
@@ -70,5 +81,18 @@ RIVALS: list[dict[str, Any]] = [
         "share": 0.8,
         "parameters": _zgr_parameters,
         "world": "xp-stars",
+    },
+    {
+        "name": "lb23-labels",
+        "make": _make(LB23, **_SMALL, epochs=6, learning_rate=1e-2),
+        "share": 0.2,
+        "parameters": _lb23_parameters,
+        "world": "xp-labels",
+    },
+    {
+        "name": "lb23-spectrum",
+        "make": _make(LB23, **_SMALL, use="spectrum", epochs=6, learning_rate=1e-2),
+        "share": 0.05,
+        "parameters": _lb23_parameters,
     },
 ]

@@ -48,6 +48,7 @@ __all__ = ["LabelModel", "Problem", "TrainingSet", "held_out"]
 
 #: No intrinsic scatter below this [standardised units, squared].
 LEAST_VARIANCE = 1e-10
+_DECODED = 2048  # stars decoded at a time
 #: χ² per pixel above which labels are flagged (Zhang, Green & Rix 2023, sect. 5).
 POOR_CHI2 = 2.0
 #: Numbers in one work array: Jacobians and covariances of a chunk of stars stay below 64 MB.
@@ -132,9 +133,21 @@ class LabelModel(StoredModel):
         """What is fitted to a spectrum: the labels, or more (a velocity, an extinction)."""
         return labels
 
-    def required_columns(self) -> tuple[str, ...]:
-        """Label columns that training needs beside the labels."""
-        return ()
+    def label_names(self) -> tuple[str, ...]:
+        """Label columns that training needs."""
+        return tuple(self.config.labels)
+
+    def learn_labels(self, train: SpectrumSet) -> Conditions:
+        """Scaling and range of the labels of the training stars."""
+        return Conditions.fit(train, self.config.labels)
+
+    def label_values(self, spectra: SpectrumSet) -> np.ndarray:
+        """Standardised labels, shape (n_stars, n_labels)."""
+        return self.labels.standardise(self.labels.of(spectra))
+
+    def sampling_labels(self, train: TrainingSet) -> np.ndarray:
+        """Standardised labels of training stars, to start fits from and to sample by."""
+        return train.labels.numpy()
 
     # --- training ---------------------------------------------------------------
     def fit(
@@ -163,7 +176,7 @@ class LabelModel(StoredModel):
             )
         self.grid = train.grid
         self._inputs = Inputs(Preprocessing.fit(train), None)
-        self.labels = Conditions.fit(train, self.config.labels)
+        self.labels = self.learn_labels(train)
         sets = [self._training_set(s) for s in (train, validation)]
         network = self.make_network(train.grid, seed).to(self.device)
         with explicit_threads(self.threads):
@@ -176,7 +189,8 @@ class LabelModel(StoredModel):
                 progress=progress,
             )
             kept = np.random.default_rng(seed).permutation(len(train))[:KEPT_LABELS]
-            self._take(network, sets[0].labels.numpy()[np.sort(kept)].astype(np.float64))
+            self._take(network, np.zeros((1, len(self.labels))))
+            self.density = self.sampling_labels(sets[0])[np.sort(kept)].astype(np.float64)
             self.usual = self._calibrate(train)
         card = self._provenance(train, len(train), len(validation), seed) | told
         self._adopt(train.grid, self._inputs, card)
@@ -185,12 +199,12 @@ class LabelModel(StoredModel):
     def _usable(self, spectra: SpectrumSet) -> SpectrumSet:
         normalised = Preprocessing.normalise(spectra)
         good = ~normalised.mask.all(axis=1)
-        for name in (*self.config.labels, *self.required_columns()):
+        for name in self.label_names():
             good &= np.isfinite(spectra.label(name))
         return normalised[good]
 
     def _training_set(self, spectra: SpectrumSet) -> TrainingSet:
-        labels = self.labels.standardise(self.labels.of(spectra))
+        labels = self.label_values(spectra)
         return TrainingSet(spectra, self.preprocessing(spectra), torch.from_numpy(labels).float())
 
     def _take(self, network: LabelNetwork, density: np.ndarray) -> None:
@@ -289,22 +303,23 @@ class LabelModel(StoredModel):
     def decode(self, latents: np.ndarray, conditions: np.ndarray | None = None) -> Decoded:
         """Spectra at labels, one row a star, in the units of the label columns."""
         refuse_conditions(self, conditions)
-        network = self.network
+        _ = self.inputs
         latents = self._check_latents(latents, len(self.parameters))
         standardiser = self.preprocessing.standardiser
         labels = torch.from_numpy(self.parameters.standardise(latents)).to(self.device)
+        values = np.empty((len(latents), self.grid.n_pixels))
+        scatter = np.empty_like(values)
         with explicit_threads(self.threads), torch.no_grad():
-            pieces = [self.spectra_at(part).cpu() for part in labels.split(8192)]
-        mean = torch.cat(pieces).numpy() if pieces else np.empty((0, self.grid.n_pixels))
-        variance = network.variance.double().clamp(min=LEAST_VARIANCE).cpu().numpy()
-        return Decoded(
-            values=mean * standardiser.scale + standardiser.mean,
-            scatter=np.broadcast_to(np.sqrt(variance) * standardiser.scale, mean.shape).copy(),
-        )
+            for start in range(0, len(labels), _DECODED):
+                rows = slice(start, start + _DECODED)
+                mean, variance = self.predicted(labels[rows])
+                values[rows] = mean.cpu().numpy() * standardiser.scale + standardiser.mean
+                scatter[rows] = variance.clamp(min=LEAST_VARIANCE).sqrt().cpu().numpy()
+        return Decoded(values=values, scatter=scatter * standardiser.scale)
 
-    def spectra_at(self, labels: Tensor) -> Tensor:
-        """Standardised spectra at standardised parameters, in double precision."""
-        return self._exact(labels)
+    def predicted(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Standardised spectra and intrinsic variances at standardised parameters."""
+        return self._exact(labels), self._exact.variance.expand(len(labels), -1)
 
     def sample(self, n: int, *, seed: int = 0) -> SpectrumSet:
         """New stars: labels from the training stars' density, spectra with intrinsic scatter.

@@ -255,8 +255,9 @@ class ZGR(LabelModel):
         noise = JoinedNoise(bare.noise, extra)
         return _DustyProblem(bare.predict, x, noise, bare.prior, bare.starts)
 
-    def spectra_at(self, labels: Tensor) -> Tensor:
-        return self._exact(labels)[:, : self.grid.n_pixels]
+    def predicted(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+        spectra, variance = super().predicted(labels)
+        return spectra[:, : self.grid.n_pixels], variance
 
     def extinction_curve(self) -> tuple[np.ndarray, np.ndarray]:
         """Wavelengths [nm] and A(λ)/A(550 nm) as learnt."""
