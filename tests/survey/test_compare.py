@@ -237,3 +237,4 @@ def test_a_table_by_hand():
     assert table["ratio_high"][0] == 2.5
     assert np.isnan(table["rms"][1])
     assert "| a | 6 | 1.000 | 2.000 ± 0.500 |" in Comparison(table).markdown()
+    assert "| b | – | – | – |" in Comparison(table).markdown()

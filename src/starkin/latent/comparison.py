@@ -28,8 +28,8 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "n_latent": ("", "Latent dimensions (labels and the like, for a model of labels)"),
     "fit_seconds": ("s", "Wall time of training"),
     "encode_rate": ("1/s", "Test stars encoded in a second"),
-    "n": ("", "Test stars reconstructed"),
-    "n_failed": ("", "Test stars that the model could not encode"),
+    "n": ("", "Test stars reconstructed; -1 where the model failed"),
+    "n_failed": ("", "Test stars that the model could not encode; -1 where it failed"),
     "rms": ("", "Root mean square of (reconstructed - observed)/error"),
     "bias": ("", "Median of (reconstructed - observed)/error"),
     "spread": ("", "Half the 16-84 % range of (reconstructed - observed)/error"),
@@ -212,11 +212,12 @@ _MARKDOWN = {
 def _cell(row: Table.Row, name: str) -> str:
     value = row[name]
     if isinstance(value, (str, np.str_)):
-        return str(value) or "none"
+        failed = "problem" in row.colnames and row["problem"]
+        return str(value) or ("–" if failed else "none")
     if not np.isfinite(value):
         return "–"
     if name in ("n_latent", "n_failed"):
-        return str(int(value))
+        return str(int(value)) if value >= 0 else "–"
     if name == "fit_seconds":
         return f"{value:.0f}"
     if f"{name}_low" in row.colnames and np.isfinite(row[f"{name}_low"]):
