@@ -16,7 +16,7 @@ from starkin.spectra import SpectrumSet, StarkinError, XPGrid
 
 from ..worlds import linear_spectra
 
-CONFIG = BoostedConfig(n_trees=120, depth=3)
+CONFIG = BoostedConfig(n_trees=120, depth=3, balance=True)
 
 
 def examples(n: int, seed: int) -> tuple[SpectrumSet, np.ndarray]:

@@ -62,7 +62,8 @@ class BoostedConfig:
     balance : bool
         Let the rarer class weigh as much as the other while trees grow. Probabilities are then
         those of a sample with equal shares, and are turned back to the shares of the training
-        set.
+        set. With few members single ones then make leaves of their own: of 46 among 5,500
+        stars, an area under the ROC curve of 0.74 instead of 0.87.
     patience : int
     validation_fraction : float
         Held out, class by class.
@@ -72,7 +73,7 @@ class BoostedConfig:
     depth: int = 5
     learning_rate: float = 0.1
     subsample: float = 0.8
-    balance: bool = True
+    balance: bool = False
     patience: int = 30
     validation_fraction: float = 0.15
 
