@@ -157,6 +157,7 @@ class ChemicalModel(StoredModel):
                 fitted.z.cpu(),
                 u,
                 _vague_inverse(found.information).mean(0),
+                self._misfit_in_latents(found),
                 inflation=config.leakage_inflation,
                 seed=seed,
             )
@@ -316,6 +317,21 @@ class ChemicalModel(StoredModel):
         """Leakage and spread of the latents as the fit saw them; no known pair went in."""
         _ = self.inputs
         return self._prior
+
+    def _misfit_in_latents(self, found: Estimate) -> Tensor:
+        """Mean covariance that the decoder's misfit alone gives the latents, without noise."""
+        width = self._decoder.n_outputs
+        noiseless = Projected(torch.zeros((1, width)), torch.full((1,), 1e12))
+        precision = self._precision(noiseless, self._basis.n_templates)[0]
+        information = estimate_latents(
+            self._decoder,
+            torch.zeros((len(found.mode), width), device=self.device),
+            found.conditions.to(self.device),
+            precision.to(self.device),
+            start=found.mode.to(self.device),
+            steps=0,
+        ).information.cpu()
+        return _vague_inverse(information).mean(0)
 
     # --- how well it does --------------------------------------------------------
     def _residuals(

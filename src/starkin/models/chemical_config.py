@@ -75,7 +75,7 @@ class ChemicalConfig:
     rotation_degree: int = 2
     ridge: float = 1e-4
     reference_error: float = 0.01
-    leakage_inflation: float = 3.0
+    leakage_inflation: float = 1.0
     basis_stars: int = 12_000
     validation_fraction: float = 0.02
 

@@ -16,6 +16,7 @@ _DRAWS = 8  # alignments on random halves of the spectrum
 _BLOCKS = 24
 _MOMENT_TERMS = 5  # of the covariance's polynomial beside its constant
 _MEAN_TERMS = 9
+_SYSTEMATIC = 10.0  # how much more a misfit leaks than it would as noise
 _LEAST = 1e-4  # part of each latent's variance that counts as leakage in any case
 
 
@@ -26,19 +27,23 @@ def twin_prior_of(
     z: Tensor,
     u: Tensor,
     noise: Tensor,
+    misfit: Tensor,
     *,
     inflation: float,
     seed: int,
 ) -> TwinPrior:
     """Leakage and spread of the latents of training stars.
 
-    Nothing is known of true pairs. Two sources of leakage can be told from one fit:
+    Nothing is known of true pairs. Three sources of leakage can be told from one fit:
 
     * the moments that :func:`~starkin.models.chemical_gauge.standardise` makes equal have a
       sampling error, 1/√n for each entry of the covariance and each term in the conditions;
     * the rotation that aligns the pixels is not the same for all pixels: halves of the
       spectrum, and pixels weighted alike or robustly, ask for different ones. Their
-      disagreement, averaged over the conditions, points where leakage points.
+      disagreement, averaged over the conditions, points where leakage points;
+    * what the decoder cannot describe is taken for noise in encoding, but it changes with the
+      conditions as a whole and not from pixel to pixel: the covariance that it gives the
+      latents counts ten times.
 
     Parameters
     ----------
@@ -52,8 +57,10 @@ def twin_prior_of(
         Their scaled conditions.
     noise : Tensor, shape (n_latent, n_latent)
         Mean covariance of the noise in ``z``.
+    misfit : Tensor, shape (n_latent, n_latent)
+        Covariance that the decoder's misfit gives a latent.
     inflation : float
-        Factor on the sum of the two: a fit sees only a part of its own errors.
+        Factor on the first two.
     seed : int
         Decides the halves of the spectrum.
     """
@@ -62,7 +69,7 @@ def twin_prior_of(
         _MOMENT_TERMS * (d + 1) / (4 * n) + _MEAN_TERMS / n
     )
     within += _disagreement(directions(decoder, components, condition_grid(u, seed)), seed)
-    within = inflation * within + _LEAST * torch.eye(d)
+    within = inflation * within + _SYSTEMATIC * misfit.double() + _LEAST * torch.eye(d)
     spread = torch.from_numpy(np.cov(z.double().numpy().T).reshape(d, d))
     between = _positive(spread - within - noise.double(), 0.01 * spread)
     return TwinPrior(z.double().mean(0).numpy(), within.numpy(), between.numpy())
