@@ -238,3 +238,13 @@ def test_a_table_by_hand():
     assert np.isnan(table["rms"][1])
     assert "| a | 6 | 1.000 | 2.000 ± 0.500 |" in Comparison(table).markdown()
     assert "| b | – | – | – |" in Comparison(table).markdown()
+
+
+def test_names_in_any_letters_go_into_every_format(tmp_path):
+    """FITS holds ASCII alone; the other files keep the name as it is."""
+    general = {"": {"reference": "β-VAE"}}
+    found = Comparison(table_of([{"model": "β-VAE é", "rms": 1.0}]), general)
+    found.write(tmp_path)
+    assert Table.read(tmp_path / "comparison.fits")["model"][0] == "beta-VAE e"
+    assert Comparison.read(tmp_path).table["model"][0] == "β-VAE é"
+    assert "β-VAE é" in (tmp_path / "comparison.md").read_text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -134,7 +135,8 @@ class Comparison:
         """Write ``comparison.{fits,ecsv,csv,md}``, ``details.json``, ``run.json``, ``latents/``."""
         directory = Path(directory)
         (directory / "latents").mkdir(parents=True, exist_ok=True)
-        for suffix in ("fits", "ecsv", "csv"):
+        write_table(_in_ascii(self.table), directory / "comparison.fits")
+        for suffix in ("ecsv", "csv"):
             write_table(self.table, directory / f"comparison.{suffix}")
         with atomic_file(directory / "comparison.md") as path:
             path.write_text(self.markdown(), encoding="utf-8")
@@ -224,6 +226,22 @@ def _cell(row: Table.Row, name: str) -> str:
         half = 0.5 * (row[f"{name}_high"] - row[f"{name}_low"])
         return f"{value:.3f} ± {half:.3f}"
     return f"{value:.3f}"
+
+
+def _in_ascii(table: Table) -> Table:
+    """FITS knows no other letters: β becomes beta, é becomes e."""
+    table = table.copy()
+    for name in table.colnames:
+        if table[name].dtype.kind in "UO":
+            table[name] = ["".join(map(_ascii_letter, str(text))) for text in table[name]]
+    return table
+
+
+def _ascii_letter(letter: str) -> str:
+    if letter.isascii():
+        return letter
+    plain = unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode()
+    return plain or unicodedata.name(letter, "?").split()[-1].lower()
 
 
 def _without_masks(table: Table) -> Table:
