@@ -80,6 +80,7 @@ def test_what_is_learnt_leaves_the_cluster_out():
     mean[rows] = mean[rows].mean(axis=0) + 100 * (mean[rows] - mean[rows].mean(axis=0))
     moved = Latents(latents.source_id, mean, latents.covariance)
     after = pair_distance(moved, prior, cluster, learn=True)(rows, rows, 3)
-    # The cluster was blown up a hundredfold; the leakage hardly saw it (the pool scales the shrinkage).
+    # The cluster was blown up a hundredfold; the leakage hardly saw it, as the pool scales
+    # the shrinkage.
     off = ~np.eye(len(rows), dtype=bool)
     np.testing.assert_allclose(after[off], 100 * before[off], rtol=1e-4)
