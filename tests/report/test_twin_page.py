@@ -13,7 +13,8 @@ from starkin.report.twin_figures import write_twin_figure
 from starkin.report.twin_page import render_twin_page, write_twin_report
 from starkin.spectra import StarkinError
 from starkin.survey.twin_search import TwinSearch, find_twins
-from survey.twin_world import LinearTwins, observed, pairs
+
+from ..survey.twin_world import LinearTwins, observed, pairs
 
 
 @pytest.fixture(scope="module")

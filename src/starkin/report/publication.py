@@ -15,6 +15,7 @@ from ..io.atomic import atomic_file
 __all__ = ["COLUMN", "PAGE", "new_figure", "publication", "save_figure"]
 
 _STYLE = {
+    "text.usetex": False,  # GaiaXPy turns LaTeX on for the whole process when it is imported
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 8,
