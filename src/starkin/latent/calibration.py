@@ -30,7 +30,7 @@ class Reliability:
 
     @property
     def ece(self) -> float:
-        """Expected calibration error: sum over bins of n_b / n |claimed_b - observed_b|.
+        """Expected calibration error: sum over bins of ``n_b / n |claimed_b - observed_b|``.
 
         Naeini, Cooper & Hauskrecht 2015; NaN without any claim.
         """

@@ -74,7 +74,7 @@ def mutual_information(x: np.ndarray, y: np.ndarray, *, k: int = 3, seed: int = 
 
 
 def equivalent_correlation(information: float) -> float:
-    """|ρ| of two Gaussian variables with that much information: √(1 − exp(−2I))."""
+    """``|ρ|`` of two Gaussian variables with that much information: √(1 − exp(−2I))."""
     return float(np.sqrt(-np.expm1(-2 * max(information, 0.0))))
 
 

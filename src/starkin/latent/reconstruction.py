@@ -157,7 +157,7 @@ class Reconstruction:
         """Errors at wavelengths, after exact propagation of the coefficients' covariance.
 
         The variance of the flux F = Aᵀc is the diagonal of AᵀKA with K = DRD: roots of
-        sums of squares with all cross terms, not |A|ᵀσ.
+        sums of squares with all cross terms, not ``|A|ᵀσ``.
 
         Parameters
         ----------

@@ -133,12 +133,12 @@ class TwinMetric:
     def points(self, stars: TwinStars) -> np.ndarray:
         """Where stars lie, shape (n_stars, n_latent).
 
-        Where all stars are equally noisy the ratio is, in the basis' coordinates x,
+        Where all stars are equally noisy the ratio is, in the basis' coordinates x::
 
             LLR_ij = c_i - |q_i - p_j|^2 / 2,  q = sqrt((beta+1)/(2 beta+1)) x,
-            p = beta / sqrt((2 beta+1)(beta+1)) x:
+            p = beta / sqrt((2 beta+1)(beta+1)) x
 
-        the nearest point to a query is its best twin. Query and point differ because a latent
+        The nearest point to a query is its best twin. Query and point differ because a latent
         far from the mean is better evidence than one close to it.
         """
         factor = self.beta / np.sqrt((2 * self.beta + 1) * (self.beta + 1))

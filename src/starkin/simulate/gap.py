@@ -3,11 +3,15 @@
 A model from labels to spectra is as good as the labels it was trained on. Laroche &
 Speagle name four ways in which labels fail; each can be done to a sample here:
 
-``poor``       labels of cool and of low-gravity stars are biased and scattered, as where
-               synthetic spectra are inaccurate
-``missing``    cool and low-gravity stars have no labels at all
-``peculiar``   stars that labels do not describe: chemically peculiar, emission lines, …
-``multiple``   unresolved binaries, whose spectrum is of two stars and whose labels of one
+``poor``
+    labels of cool and of low-gravity stars are biased and scattered, as where synthetic
+    spectra are inaccurate
+``missing``
+    cool and low-gravity stars have no labels at all
+``peculiar``
+    stars that labels do not describe: chemically peculiar, emission lines, …
+``multiple``
+    unresolved binaries, whose spectrum is of two stars and whose labels of one
 
 The first two change what a model is trained on; the others are parts of any sample, that
 models are to be judged on. Spectra are never changed.
