@@ -75,7 +75,9 @@
     }
     models.elements.dots.data_source.data = data;
     const reach = data.delta.map((v, k) => Math.abs(v) + data.high[k] - v).sort((a, b) => a - b);
-    const limit = 1.3 * (reach[Math.floor(0.85 * (reach.length - 1))] || 1);
+    // Elements that the spectrum hardly shows have errors of many dex: they may run out of the
+    // panel, the well measured half must be readable.
+    const limit = 1.3 * (reach[Math.floor(0.5 * (reach.length - 1))] || 1);
     models.elements.figure.y_range.setv({ start: -limit, end: limit });
   }
 
