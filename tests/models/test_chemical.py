@@ -304,3 +304,12 @@ def test_settings_survive_json() -> None:
     assert ChemicalConfig().condition_errors == (100.0, 0.2)
     assert ChemicalConfig(conditions=("age", "m_h")).condition_errors == (0.0, 0.1)
     assert smooth_basis(torch.zeros((1, 3)), 0).shape == (1, 1)
+
+
+def test_fluxes_that_are_not_normalised_are_refused() -> None:
+    spectra = stars(20, 3)
+    counts = spectra.replace(values=250 * spectra.values, errors=250 * spectra.errors)
+    with pytest.raises(StarkinError, match="divide by the continuum"):
+        model().encode(counts)
+    with pytest.raises(StarkinError, match="divide by the continuum"):
+        ChemicalModel().fit(counts)

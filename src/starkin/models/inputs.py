@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..spectra import SpectrumSet, StarkinError, XPGrid
 from ..spectra.flags import Flag
+from ..spectra.quality import require_normalised
 from ..spectra.transform import Standardiser
 from .conditions import Conditions
 from .preprocessing import Prepared, Preprocessing
@@ -19,6 +20,8 @@ __all__ = ["Inputs", "PreparedInputs", "Rows", "split_rows", "usable_rows"]
 
 #: Stars, by a slice or by their numbers.
 Rows = slice | np.ndarray
+
+_LOOKED_AT = 512
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,11 @@ class Inputs:
         Raises
         ------
         StarkinError
-            If a label column that the model is told is missing altogether.
+            If a label column that the model is told is missing altogether, or fluxes are
+            not normalised to the continuum.
         """
+        # A few hundred stars tell whether a set was normalised; medians of all take seconds.
+        require_normalised(spectra[:_LOOKED_AT])
         prepared = self.preprocessing.prepare(spectra)
         flags = prepared.flags()
         if self.conditions is None:
