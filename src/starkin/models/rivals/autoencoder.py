@@ -12,7 +12,6 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from astropy.table import Table
 from torch import Tensor, nn
 
 from ...io.latents import Latents
@@ -22,32 +21,22 @@ from ...spectra.flags import Flag
 from .. import training
 from ..base import Decoded, Progress
 from ..compression import Compression
-from ..inputs import Inputs, PreparedInputs, Rows, split_rows
-from ..stored_model import StoredModel
+from ..inputs import Inputs, PreparedInputs, split_rows
 from .autoencoder_config import AutoencoderConfig
+from .reconstructing import CHUNK, ReconstructingModel, few_of
 
 __all__ = ["AdversarialAutoencoder"]
 
 # The published scaling of normalised flux: 4·flux − 3.5.
 _CENTRE, _SCALE = 0.875, 0.25
-_CHUNK = 2048
-#: Stars from which the scatter and the usual scores are learnt, at most.
-_CALIBRATION_STARS = 5000
 
 
-class AdversarialAutoencoder(StoredModel):
+class AdversarialAutoencoder(ReconstructingModel):
     """Training, encoding and directory of the adversarial autoencoders."""
 
     config: AutoencoderConfig
     _network: ConditionalAutoencoder
     _compression: Compression | None
-    #: Unexplained scatter of each pixel, in the scaled flux.
-    _scatter: np.ndarray
-    #: Median and spread of the χ²'s deviation; mean and inverse covariance of the latents, and
-    #: the largest usual distance from that mean.
-    _usual: np.ndarray
-    _latent_mean: np.ndarray
-    _latent_covariance: np.ndarray
 
     @abstractmethod
     def _adversary(self, n_inputs: int) -> nn.Module | None:
@@ -117,8 +106,7 @@ class AdversarialAutoencoder(StoredModel):
                 progress=progress,
             )
             self._network = network.autoencoder.eval()
-            few = rows[np.unique(np.linspace(0, len(rows) - 1, _CALIBRATION_STARS).astype(int))]
-            self._calibrate(prepared, few)
+            self._calibrate(prepared, few_of(rows))
             mse = self._mse(inputs.prepare(held_out_set), held_out)
         card = self._provenance(train, len(rows), len(held_out), seed)
         card["metrics"] = {
@@ -190,10 +178,8 @@ class AdversarialAutoencoder(StoredModel):
         x, _ = self._seen(prepared, rows)
         u = self._over_range(prepared.u[rows])
         z = [
-            self._network.encode(
-                x[i : i + _CHUNK].to(self.device), u[i : i + _CHUNK].to(self.device)
-            )
-            for i in range(0, len(rows), _CHUNK)
+            self._network.encode(x[i : i + CHUNK].to(self.device), u[i : i + CHUNK].to(self.device))
+            for i in range(0, len(rows), CHUNK)
         ]
         return torch.cat(z).cpu() if z else torch.empty((0, self.config.n_latent)), x, u
 
@@ -203,61 +189,12 @@ class AdversarialAutoencoder(StoredModel):
         found = self._network.decode(z.to(self.device), u.to(self.device)).cpu()
         return found if self._compression is None else self._compression.restore(found)
 
-    def _residuals(self, prepared: PreparedInputs, rows: np.ndarray) -> tuple[Tensor, ...]:
-        """x − x̂, σ and what is used of a chunk of stars."""
+    def _latent_means(self, prepared: PreparedInputs, rows: np.ndarray) -> Tensor:
+        return self._encode(prepared, rows)[0]
+
+    def _reconstructed(self, prepared: PreparedInputs, rows: np.ndarray) -> Tensor:
         z, _, u = self._encode(prepared, rows)
-        x, sigma, used = prepared.tensors(rows)
-        used = torch.ones_like(x, dtype=torch.bool) if used is None else used
-        return (x - self._decode(z, u)) * used, sigma, used
-
-    def _calibrate(self, prepared: PreparedInputs, rows: np.ndarray) -> None:
-        squares = noise = count = torch.zeros(prepared.spectra.n_pixels, dtype=torch.float64)
-        for start in range(0, len(rows), _CHUNK):
-            left, sigma, used = self._residuals(prepared, rows[start : start + _CHUNK])
-            squares = squares + (left**2).double().sum(0)
-            noise = noise + (sigma**2 * used).double().sum(0)
-            count = count + used.double().sum(0)
-        mean = squares / count.clamp(min=1)
-        # At least a thousandth of the residuals, where the errors alone explain them.
-        variance = torch.maximum(mean - noise / count.clamp(min=1), 1e-6 * mean).clamp(min=1e-16)
-        self._scatter = np.sqrt(variance.numpy())
-        z = self._encode(prepared, rows)[0].double().numpy()
-        self._latent_mean = z.mean(0)
-        spread = np.atleast_2d(np.cov(z.T))
-        self._latent_covariance = spread + 1e-9 * np.trace(spread) / len(spread) * np.eye(
-            len(spread)
-        )
-        deviation, _ = self._deviation(prepared, rows)
-        median = np.median(deviation)
-        spread_of = max(1e-6, 1.4826 * float(np.median(np.abs(deviation - median))))
-        self._usual = np.array([median, spread_of, 1.5 * np.quantile(self._radius(z), 0.999)])
-
-    def _radius(self, z: np.ndarray) -> np.ndarray:
-        away = z - self._latent_mean
-        return np.einsum("ni,ni->n", away, np.linalg.solve(self._latent_covariance, away.T).T)
-
-    def _deviation(self, prepared: PreparedInputs, rows: np.ndarray) -> tuple[np.ndarray, ...]:
-        """(χ² − n)/√(2n) and log-likelihood of the reconstruction of each star."""
-        deviations, likelihoods = [], []
-        own = torch.from_numpy(self._scatter.astype(np.float32)) ** 2
-        for start in range(0, len(rows), _CHUNK):
-            left, sigma, used = self._residuals(prepared, rows[start : start + _CHUNK])
-            variance = sigma**2 + own
-            chi2 = (left**2 / variance).double().sum(1)
-            n = used.double().sum(1).clamp(min=1)
-            deviations.append((chi2 - n) / torch.sqrt(2 * n))
-            logs = (torch.log(2 * torch.pi * variance) * used).double().sum(1)
-            likelihoods.append(-0.5 * (chi2 + logs))
-        return torch.cat(deviations).numpy(), torch.cat(likelihoods).numpy()
-
-    def _mse(self, prepared: PreparedInputs, rows: np.ndarray) -> float:
-        scale = torch.tensor(prepared.prepared.standardiser.scale)
-        squares = count = 0.0
-        for start in range(0, len(rows), _CHUNK):
-            left, _, used = self._residuals(prepared, rows[start : start + _CHUNK])
-            squares += float(((left * scale) ** 2).sum())
-            count += float(used.sum())
-        return squares / count
+        return self._decode(z, u)
 
     def _input_noise(self) -> Tensor:
         """Covariance (or its diagonal) of the network's inputs under white noise."""
@@ -277,8 +214,8 @@ class AdversarialAutoencoder(StoredModel):
         mean = torch.empty((len(rows), self.config.n_latent))
         with training.explicit_threads(self.threads):
             noise = self._input_noise()
-            for start in range(0, len(rows), _CHUNK):
-                some = rows[start : start + _CHUNK]
+            for start in range(0, len(rows), CHUNK):
+                some = rows[start : start + CHUNK]
                 z, x, u = self._encode(prepared, some)
                 mean[some] = z
                 found = self._network.latent_covariance(
@@ -292,15 +229,6 @@ class AdversarialAutoencoder(StoredModel):
         prepared.flags[far & ~prepared.lost] |= Flag.FAR_FROM_TRAINING
         return self._latents(prepared, mean.numpy(), covariance.numpy())
 
-    def _level(self, prepared: PreparedInputs, rows: Rows) -> Tensor:
-        """Mean σ² of the values used, times n_pixels/n_used: less is known of a masked star."""
-        _, sigma, used = prepared.tensors(rows)
-        squares = (sigma**2).double()
-        if used is None:
-            return squares.mean(1)
-        n = used.double().sum(1).clamp(min=1)
-        return (squares * used).sum(1) / n * (used.shape[1] / n)
-
     def decode(self, latents: np.ndarray, conditions: np.ndarray | None = None) -> Decoded:
         """Spectra at latents and conditions, and the scatter that is not explained."""
         z = torch.from_numpy(self._check_latents(latents, self.config.n_latent)).float()
@@ -308,34 +236,11 @@ class AdversarialAutoencoder(StoredModel):
         standardiser = self.inputs.preprocessing.standardiser
         with training.explicit_threads(self.threads):
             found = [
-                self._decode(z[i : i + _CHUNK], u[i : i + _CHUNK]) for i in range(0, len(z), _CHUNK)
+                self._decode(z[i : i + CHUNK], u[i : i + CHUNK]) for i in range(0, len(z), CHUNK)
             ]
         x = torch.cat(found).numpy() if found else np.empty((0, len(self._scatter)))
         values = x * standardiser.scale + standardiser.mean
         return Decoded(values, np.broadcast_to(self._scatter * standardiser.scale, values.shape))
-
-    def sample(self, n: int, *, seed: int = 0) -> SpectrumSet:
-        """New stars: latents from the normal distribution of the training stars' latents.
-
-        Conditions are even over the trained range. There is no measurement noise;
-        ``errors`` holds the scatter that was drawn from.
-        """
-        _ = self.inputs
-        generator = np.random.default_rng(seed)
-        z = generator.multivariate_normal(self._latent_mean, self._latent_covariance, size=n)
-        return self._drawn(z, generator)
-
-    def score(self, spectra: SpectrumSet) -> Table:
-        """log-likelihood of each star's *reconstruction*, and its χ² beside what is usual.
-
-        An autoencoder has no density of its spectra: this is that of a normal distribution
-        about the reconstruction, with the errors and the scatter of each pixel.
-        """
-        prepared = self._prepare(spectra)
-        with training.explicit_threads(self.threads):
-            deviation, log_likelihood = self._deviation(prepared, np.arange(len(spectra)))
-        median, spread, _ = self._usual
-        return self._score_table(prepared, log_likelihood, (deviation - median) / spread)
 
     # --- as a directory ---------------------------------------------------------
     def _weights(self) -> dict[str, Tensor]:
@@ -345,21 +250,14 @@ class AdversarialAutoencoder(StoredModel):
         return weights
 
     def _transform(self) -> dict[str, np.ndarray]:
-        return {
-            "scatter": self._scatter,
-            "usual": self._usual,
-            "latent_mean": self._latent_mean,
-            "latent_covariance": self._latent_covariance,
-        }
+        return self._calibration()
 
     def _restore(self, weights: Mapping[str, Tensor], transform: Mapping[str, np.ndarray]) -> None:
         parts: dict[str, dict[str, Any]] = {"network": {}, "compression": {}}
         for name, tensor in weights.items():
             part, key = name.split(".", 1)
             parts[part][key] = tensor
-        self._scatter, self._usual = transform["scatter"], transform["usual"]
-        self._latent_mean = transform["latent_mean"]
-        self._latent_covariance = transform["latent_covariance"]
+        self._restore_calibration(transform)
         self._compression = None
         n_inputs = len(self._scatter)
         if parts["compression"]:
