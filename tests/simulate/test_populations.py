@@ -81,14 +81,45 @@ def test_patil_split_by_hand():
 
 def test_the_two_alpha_sequences_lie_on_either_side_of_the_split():
     stars = draw_field(4000, 6.0, 17.65, rng())
-    thick = galaxy.COMPONENTS.index("thick_disc")
-    thin = galaxy.COMPONENTS.index("thin_disc")
     above = stars.alpha_m > alpha_split(stars.m_h)
-    assert above[stars.component == thick].mean() > 0.97
-    assert above[stars.component == thin].mean() < 0.03
-    # and both overlap in metallicity, or the split would be trivial
-    middle = (stars.m_h > -0.5) & (stars.m_h < -0.1)
-    assert min((middle & (stars.component == i)).sum() for i in (thin, thick)) > 100
+    for component, high in (("thick_disc", True), ("thin_disc", False), ("outer_disc", False)):
+        rows = stars.component == galaxy.COMPONENTS.index(component)
+        assert (above[rows] == high).mean() > 0.97
+
+
+def test_both_sequences_are_populated_at_the_same_metallicity():
+    """Hayden et al. 2015, figs. 3 and 4: no metallicity tells from the sequence."""
+    stars = draw_field(8000, 6.0, 15.0, rng())
+    above = stars.alpha_m > alpha_split(stars.m_h)
+    disc = (stars.m_h > -0.8) & (stars.m_h < -0.1)
+    for low in (-0.7, -0.6, -0.5, -0.4, -0.3):
+        share = above[(stars.m_h >= low) & (stars.m_h < low + 0.1)].mean()
+        assert 0.1 < share < 0.9
+    # The best threshold in [M/H] is far from telling the sequences apart …
+    cuts = np.arange(-0.8, -0.1, 0.01)
+    poor = stars.m_h[disc, np.newaxis] < cuts
+    balanced = 0.5 * (poor[above[disc]].mean(0) + (~poor)[~above[disc]].mean(0))
+    assert balanced.max() < 0.78
+    # … and each scatters by 0.04 dex about its line.
+    outer = stars.component == galaxy.COMPONENTS.index("outer_disc")
+    line = 0.03 - 0.12 * stars.m_h[outer]
+    assert np.std(stars.alpha_m[outer] - line) == pytest.approx(0.04, rel=0.15)
+
+
+def test_high_alpha_stars_are_off_the_plane_and_rare_in_the_outer_disc():
+    """Hayden et al. 2015, fig. 4: at one metallicity, the mixture changes with place."""
+    stars = draw_field(8000, 6.0, 16.0, rng(1))
+    above = stars.alpha_m > alpha_split(stars.m_h)
+    lon, lat = np.radians(stars.lon), np.radians(stars.lat)
+    x = galaxy.R_SUN_KPC - stars.distance * np.cos(lat) * np.cos(lon)
+    y = stars.distance * np.cos(lat) * np.sin(lon)
+    r, z = np.hypot(x, y), np.abs(stars.distance * np.sin(lat))
+    disc = (stars.m_h > -0.8) & (stars.m_h < -0.1)
+    near = disc & (r > 7) & (r < 9)
+    plane, high = above[near & (z < 0.5)].mean(), above[near & (z > 1) & (z < 2)].mean()
+    inner, outer = (above[disc & (r > a) & (r < b)].mean() for a, b in ((3, 7), (9.5, 15)))
+    assert high > 2 * plane
+    assert inner > 2 * outer
 
 
 def test_what_a_magnitude_limit_shows():
@@ -168,10 +199,10 @@ def test_places_follow_density_times_volume():
 
 def test_thick_disc_is_thicker():
     heights = {}
-    for component in ("young_disc", "thin_disc", "thick_disc", "halo"):
+    for component in ("young_disc", "thin_disc", "outer_disc", "thick_disc", "halo"):
         where = galaxy.place(component, np.full(3000, 1.0), 6.0, 16.0, rng(6))
         heights[component] = np.median(np.abs(where.distance * np.sin(np.radians(where.lat))))
-    assert sorted(heights, key=heights.get) == ["young_disc", "thin_disc", "thick_disc", "halo"]
+    assert sorted(heights, key=heights.get) == list(heights)
 
 
 def test_parallax_errors_as_published():

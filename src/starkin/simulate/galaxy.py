@@ -4,12 +4,17 @@ Densities [relative to each component's own at the Sun], with R and z galactocen
 
 - thin disc: exp(-(R-R☉)/2.6 kpc - |z|/0.30 kpc), its youngest stars |z|/0.12 kpc;
 - thick disc: exp(-(R-R☉)/2.0 kpc - |z|/0.90 kpc);
-- halo: (r_q² + 1 kpc²)^-1.4 normalised at the Sun, r_q² = R² + (z/0.6)².
+- halo: (r_q² + 1 kpc²)^-1.4 normalised at the Sun, r_q² = R² + (z/0.6)²;
+- outer disc, the metal-poor end of the low-α sequence: a column that rises as
+  exp(R/3 kpc) to 10.5 kpc and falls as exp(-R/2 kpc) beyond, of height 0.45 kpc at the
+  Sun that grows as exp(R/8 kpc).
 
 Scale lengths and heights: Bland-Hawthorn & Gerhard 2016 (ARA&A 54, 529), tables 3, 4
-and section 6. R☉ = 8.2 kpc (same review). Dust: a double exponential disc of height
-0.125 kpc and length 3.5 kpc with 1.0 mag/kpc in V at the Sun, integrated along the
-line of sight, times a log-normal factor a star for its clumpiness (0.3 dex·ln 10).
+and section 6; of the outer disc after Bovy et al. 2016 (ApJ 823, 30), who find that low-α
+populations have a peak radius, up to 13 kpc for the metal-poorest, and flare. R☉ = 8.2 kpc
+(Bland-Hawthorn & Gerhard). Dust: a double exponential disc of height 0.125 kpc and length
+3.5 kpc with 1.0 mag/kpc in V at the Sun, integrated along the line of sight, times a
+log-normal factor a star for its clumpiness (0.3 dex·ln 10).
 
 A magnitude-limited sample needs, for an absolute magnitude M, directions and
 distances drawn from density × distance² within the limits. Both depend on M only
@@ -39,8 +44,9 @@ __all__ = [
     "visible",
 ]
 
-COMPONENTS = ("young_disc", "thin_disc", "thick_disc", "halo")
+COMPONENTS = ("young_disc", "thin_disc", "thick_disc", "halo", "outer_disc")
 R_SUN_KPC = 8.2
+_RING_KPC = 10.5  # where the metal-poor part of the low-α disc is densest
 # G-band extinction over A_V of a solar-type star with A_V ≈ 1 (Fitzpatrick 2019, R_V = 3.1).
 # Only the sampling uses it: the spectra are extinguished wavelength by wavelength.
 G_OVER_V = 0.83
@@ -55,6 +61,12 @@ def _density(component: str, r: np.ndarray, z: np.ndarray) -> np.ndarray:
         return np.exp(-(r - R_SUN_KPC) / 2.6 - np.abs(z) / 0.30)
     if component == "thick_disc":
         return np.exp(-(r - R_SUN_KPC) / 2.0 - np.abs(z) / 0.90)
+    if component == "outer_disc":
+        # The flare spreads a column of stars; it does not add to it.
+        flare = np.exp((r - R_SUN_KPC) / 8.0)
+        radial = np.where(r < _RING_KPC, (r - _RING_KPC) / 3.0, (_RING_KPC - r) / 2.0)
+        at_sun = (R_SUN_KPC - _RING_KPC) / 3.0
+        return np.exp(radial - at_sun - np.abs(z) / (0.45 * flare)) / flare
     return ((r**2 + (z / 0.6) ** 2 + 1.0) / (R_SUN_KPC**2 + 1.0)) ** -1.4
 
 
@@ -89,7 +101,7 @@ class _Table:
     cumulative: np.ndarray
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=len(COMPONENTS))
 def _table(component: str) -> _Table:
     rng = np.random.default_rng([2016, COMPONENTS.index(component)])
     lon = rng.uniform(0, 2 * np.pi, _N_POINTS)

@@ -1,6 +1,7 @@
 """Stars of the Galaxy as a magnitude-limited survey sees them.
 
-The components are the thin disc (its youngest stars apart), the thick disc and the halo.
+The components are the thin disc (its youngest stars apart), the outer disc, the thick disc
+and the halo.
 
 Each component has an age and composition distribution; stars are spread over mass by
 the initial mass function of Kroupa 2001 (MNRAS 322, 231) up to the turn-off, and over
@@ -9,7 +10,11 @@ the later phases by how long they last, ξ(m) |dm/dt| Δt, on the tracks of
 :func:`starkin.simulate.galaxy.visible`.
 
 The two α sequences lie on either side of the split of Patil et al. 2023
-(arXiv:2306.09319): [α/M] = 0.1754 x³ + 0.1119 x² - 0.1253 x + 0.1353, x = [M/H].
+(arXiv:2306.09319): [α/M] = 0.1754 x³ + 0.1119 x² - 0.1253 x + 0.1353, x = [M/H]. Both are
+populated from [M/H] of -0.8 to -0.1, the high one at the same place in the plane everywhere
+but rare beyond R = 11 kpc and common off the plane (Hayden et al. 2015, ApJ 808, 132): the
+thick disc, which is short and thick, is the one, the outer disc the other. Both scatter by
+0.04 dex about their means (Vincenzo et al. 2021, arXiv:2101.04488).
 """
 
 from __future__ import annotations
@@ -25,8 +30,18 @@ __all__ = ["PHASES", "Stars", "alpha_split", "draw_field", "draw_single", "g_abs
 
 PHASES = ("main_sequence", "subgiant", "giant_branch", "red_clump")
 # Density near the Sun of each component, all masses (Bland-Hawthorn & Gerhard 2016, sec. 5-6).
-_LOCAL_DENSITY = {"young_disc": 0.25, "thin_disc": 0.75, "thick_disc": 0.06, "halo": 0.004}
+# The outer disc's is chosen: with it the two sequences are equally common at [M/H] of -0.5
+# to -0.4 in surveys of giants, and one low-α star in ten near the Sun is below -0.3.
+_LOCAL_DENSITY = {
+    "young_disc": 0.25,
+    "thin_disc": 0.75,
+    "thick_disc": 0.06,
+    "halo": 0.004,
+    "outer_disc": 0.05,
+}
 _MASS_RANGE = (0.12, 8.0)
+# Intrinsic scatter of [α/M] at a metallicity, in either sequence (Vincenzo et al. 2021) [dex].
+_ALPHA_SCATTER = 0.04
 # Bolometric correction in G: Andrae et al. 2018 (A&A 616, A8), table 4, at 3300-8000 K;
 # continued beyond with a black body's. Only the sampling uses it.
 _BC_TEFF = [2300, 2800, 3000, 3300, 3500, 4000, 4500, 5000, 5772, 6500, 7000, 8000, 9000]
@@ -116,10 +131,14 @@ def _composition(
         m_h = np.clip(m_h, -0.75, 0.45)
         alpha = 0.03 - 0.12 * m_h + rng.normal(0, 0.022, n)
     elif component == "thick_disc":
-        age = np.clip(rng.normal(10.0, 1.0, n), 7.0, 13.0)
-        m_h = np.clip(rng.normal(-0.5, 0.25, n), -1.3, 0.15)
+        age = np.clip(rng.normal(9.5, 1.5, n), 5.0, 13.0)
+        m_h = np.clip(rng.normal(-0.4, 0.25, n), -1.3, 0.15)
         # A plateau, then a knee where type Ia supernovae set in.
-        alpha = 0.31 - 0.16 * np.clip(m_h + 0.6, 0, None) + rng.normal(0, 0.025, n)
+        alpha = 0.31 - 0.16 * np.clip(m_h + 0.6, 0, None) + rng.normal(0, _ALPHA_SCATTER, n)
+    elif component == "outer_disc":
+        age = rng.uniform(2.0, 10.0, n)
+        m_h = np.clip(rng.normal(-0.4, 0.18, n), -0.85, 0.1)
+        alpha = 0.03 - 0.12 * m_h + rng.normal(0, _ALPHA_SCATTER, n)
     else:
         age = np.clip(rng.normal(12.0, 0.7, n), 9.5, 13.5)
         m_h = np.clip(rng.normal(-1.5, 0.45, n), -2.8, -0.7)
