@@ -44,6 +44,19 @@ def test_r2_by_hand():
     assert np.isnan(found["constant"].linear)
 
 
+def test_each_target_is_fitted_as_if_alone(world):
+    # Side by side in one matrix, but with a penalty and with missing stars of its own.
+    z, targets, found = world
+    alone = explained_variance(z, {"noisy": targets["noisy"]}, probes=("linear", "quadratic"))
+    for probe in ("linear", "quadratic"):
+        assert alone["noisy"].r2[probe] == pytest.approx(found["noisy"].r2[probe], abs=1e-12)
+    holes = np.where(np.arange(1500) < 700, np.nan, targets["linear"])
+    mixed = explained_variance(z, {"h": holes, "noisy": targets["noisy"]}, probes=("linear",))
+    assert list(mixed) == ["h", "noisy"]
+    assert mixed["h"].linear > 0.999
+    assert mixed["noisy"].linear == pytest.approx(found["noisy"].linear, abs=1e-12)
+
+
 def test_twins_do_not_betray_each_other():
     # Twins share an abundance and a latent that is otherwise noise: without groups a probe
     # would learn it by heart from the twin in another fold.

@@ -82,6 +82,15 @@ def test_neighbours_teach_the_leakage_without_a_single_known_pair():
     assert learnt > 0.95 * best
 
 
+def test_some_of_the_stars_teach_nearly_as_much_as_all():
+    world = twin_world(1000, 12, seed=4, within=0.05, noise=0.02)
+    every, some = (within_from_neighbours(world.latents, max_asked=asked) for asked in (0, 800))
+    assert first(world, some) > 0.97 * first(world, every)
+    assert not np.array_equal(some.within, every.within)
+    again = within_from_neighbours(world.latents, max_asked=800)
+    np.testing.assert_array_equal(some.within, again.within)
+
+
 def test_a_belief_is_where_it_starts_and_few_pairs_change_it_little():
     world = twin_world(600, 12, seed=5, within=0.15, noise=0.05)
     # Right in shape, wrong in scale: the pairs set the scale.

@@ -98,20 +98,28 @@ def explained_variance(
         If fewer than 30 stars are finite.
     """
     rng = np.random.default_rng(seed)
-    out = {}
+    finite = np.isfinite(latents).all(axis=1)
+    by_rows: dict[bytes, list[str]] = {}
     for name, values in targets.items():
-        rows = np.flatnonzero(np.isfinite(latents).all(axis=1) & np.isfinite(values))
-        if len(rows) < 30:
+        known = finite & np.isfinite(values)
+        if known.sum() < 30:
             raise StarkinError(
-                f"Only {len(rows)} stars have latents and {name}; R² needs at least 30."
+                f"Only {known.sum()} stars have latents and {name}; R² needs at least 30."
             )
+        by_rows.setdefault(known.tobytes(), []).append(name)
+    found: dict[str, Explained] = {}
+    # Targets known for the same stars are fitted side by side: ridges share their matrix.
+    for known, names in by_rows.items():
+        rows = np.flatnonzero(np.frombuffer(known, dtype=bool))
         if len(rows) > max_stars:
             rows = np.sort(rng.choice(rows, size=max_stars, replace=False))
-        x, y = latents[rows].astype(np.float64), np.asarray(values, dtype=np.float64)[rows]
+        x = latents[rows].astype(np.float64)
+        y = np.column_stack([np.asarray(targets[n], dtype=np.float64)[rows] for n in names])
         group = np.arange(len(rows)) if groups is None else _own_groups(groups)[rows]
         folds = list(GroupKFold(n_folds, shuffle=True, random_state=seed).split(x, y, group))
-        out[name] = Explained({p: _r2(p, x, y, folds, seed) for p in probes if _fits(p, x)})
-    return out
+        r2 = {p: _r2(p, x, y, folds, seed) for p in probes if _fits(p, x)}
+        found |= {n: Explained({p: r2[p][k] for p in r2}) for k, n in enumerate(names)}
+    return {name: found[name] for name in targets}
 
 
 def _own_groups(groups: np.ndarray) -> np.ndarray:
@@ -124,21 +132,32 @@ def _fits(probe: str, x: np.ndarray) -> bool:
     return probe != "quadratic" or x.shape[1] <= _MAX_QUADRATIC
 
 
-def _r2(probe: str, x: np.ndarray, y: np.ndarray, folds: list[Any], seed: int) -> float:
+def _r2(probe: str, x: np.ndarray, y: np.ndarray, folds: list[Any], seed: int) -> list[float]:
+    """R² of each column of ``y``."""
     predicted = np.empty_like(y)
     for train, test in folds:
-        predicted[test] = _regressor(probe, seed).fit(x[train], y[train]).predict(x[test])
-    total = np.sum((y - y.mean()) ** 2)
-    return float(1 - np.sum((y - predicted) ** 2) / total) if total > 0 else float("nan")
+        if probe == "trees":  # One target at a time.
+            for k in range(y.shape[1]):
+                fitted = _regressor(probe, seed).fit(x[train], y[train, k])
+                predicted[test, k] = fitted.predict(x[test])
+        else:
+            fitted = _regressor(probe, seed).fit(x[train], y[train])
+            predicted[test] = fitted.predict(x[test]).reshape(len(test), -1)
+    total = np.sum((y - y.mean(axis=0)) ** 2, axis=0)
+    left = np.sum((y - predicted) ** 2, axis=0)
+    return [float(1 - a / b) if b > 0 else float("nan") for a, b in zip(left, total, strict=True)]
 
 
 def _regressor(probe: str, seed: int) -> Any:
     if probe == "linear":
-        return make_pipeline(StandardScaler(), RidgeCV(_RIDGE))
+        return make_pipeline(StandardScaler(), _ridge())
     if probe == "quadratic":
-        return make_pipeline(
-            StandardScaler(), PolynomialFeatures(2, include_bias=False), RidgeCV(_RIDGE)
-        )
+        return make_pipeline(StandardScaler(), PolynomialFeatures(2, include_bias=False), _ridge())
     return HistGradientBoostingRegressor(
         max_iter=150, learning_rate=0.1, early_stopping=True, random_state=seed
     )
+
+
+def _ridge() -> RidgeCV:
+    """A penalty for each target, as if it were fitted alone."""
+    return RidgeCV(_RIDGE, alpha_per_target=True)

@@ -67,6 +67,8 @@ def within_from_neighbours(
     *,
     n_rounds: int = 6,
     expected_twins: float = 1.0,
+    max_asked: int = 0,
+    seed: int = 0,
     progress: Callable[[int, int, str], None] | None = None,
     workers: int = 1,
 ) -> TwinPrior:
@@ -87,6 +89,11 @@ def within_from_neighbours(
         At most.
     expected_twins : float
         Twins a star is expected to have in the pool.
+    max_asked : int
+        At most so many stars, drawn by ``seed``, are asked for their best twin among all: where
+        most stars have one, thousands teach as much as all. 0 asks every star.
+    seed : int
+        Of that draw.
     progress : callable, optional
         Told of each round (done, in all, a line).
     workers : int
@@ -100,9 +107,12 @@ def within_from_neighbours(
     usable = usable_for_twins(latents)
     believed = _believed(latents, usable, prior)
     current = believed
+    asked = np.flatnonzero(usable)
+    if 0 < max_asked < len(asked):
+        asked = np.sort(np.random.default_rng(seed).choice(asked, max_asked, replace=False))
     previous: np.ndarray | None = None
     for round_ in range(n_rounds):
-        pairs, ratio = _mutual(latents, current, workers)
+        pairs, ratio = _mutual(latents, current, asked, workers)
         if len(pairs) < 2:
             raise StarkinError(
                 "No two stars of the pool are each other's best twin; give known pairs instead."
@@ -120,23 +130,39 @@ def within_from_neighbours(
     return current
 
 
-def _mutual(latents: Latents, prior: TwinPrior, workers: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of stars that are each other's best twin, (n, 2), and their log ratios."""
+def _mutual(
+    latents: Latents, prior: TwinPrior, asked: np.ndarray, workers: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of stars that are each other's best twin, one of them asked for, and their ratios.
+
+    Shapes (n, 2), the lower row first, and (n,).
+    """
     metric = TwinMetric.fit(latents, prior)
     stars = metric.stars(latents)
-    rows = np.flatnonzero(stars.usable)
-    points = metric.points(stars)
+    points, queries = metric.points(stars), metric.queries(stars)
     points[~stars.usable] = np.nan
-    k = min(8, len(rows) - 1)
+    k = min(8, int(stars.usable.sum()) - 1)
     index = CandidateIndex.build(points, workers=workers)
-    found = without_self(index.search(metric.queries(stars)[rows], k + 1), rows)
-    ratio = np.nan_to_num(metric.log_ratios(stars, rows, found), nan=-np.inf)
-    best = ratio.argmax(axis=1)
     choice = np.full(len(latents), -1)
-    choice[rows] = found[np.arange(len(rows)), best]
-    mutual = (choice[choice[rows]] == rows) & (rows < choice[rows])
-    pairs = np.column_stack([rows, choice[rows]])[mutual]
-    return pairs, ratio[np.arange(len(rows)), best][mutual]
+    ratio = np.full(len(latents), -np.inf)
+
+    def ask(rows: np.ndarray) -> None:
+        found = without_self(index.search(queries[rows], k + 1), rows)
+        own = np.nan_to_num(metric.log_ratios(stars, rows, found), nan=-np.inf)
+        best = own.argmax(axis=1)
+        choice[rows] = found[np.arange(len(rows)), best]
+        ratio[rows] = own[np.arange(len(rows)), best]
+
+    first = asked[stars.usable[asked]]
+    ask(first)
+    back = np.setdiff1d(choice[first], first)
+    back = back[back >= 0]
+    if back.size:
+        ask(back)
+    other = choice[first]
+    mutual = (other >= 0) & (choice[other] == first)
+    pairs = np.unique(np.sort(np.column_stack([first, other])[mutual], axis=1), axis=0)
+    return pairs, ratio[pairs[:, 0]]
 
 
 def _believed(latents: Latents, usable: np.ndarray, prior: TwinPrior | None) -> TwinPrior:

@@ -31,6 +31,8 @@ class TwinEvaluation:
     tracks : tuple of {"inductive", "transductive", "pairs"}
     n_known_pairs : int
         Pairs that the third track is told.
+    n_asked : int
+        Stars whose best twins teach the metric of the second track, at most; 0 for all.
     n_candidates : int
         Stars whose likelihood ratio is computed exactly, at most, for each star.
     n_swapped : int
@@ -51,6 +53,7 @@ class TwinEvaluation:
     n_seeds: int = 3
     tracks: tuple[str, ...] = TRACKS
     n_known_pairs: int = 100
+    n_asked: int = 5_000
     n_candidates: int = 400
     n_swapped: int = 4_000
     n_probed: int = 8_000
@@ -77,6 +80,7 @@ class TwinEvaluation:
         require("n_known_pairs", 2 <= self.n_known_pairs <= 100, "within 2..100")
         for name, least in (
             ("n_seeds", 1),
+            ("n_asked", 0),
             ("n_candidates", 1),
             ("n_swapped", 2),
             ("n_probed", 30),

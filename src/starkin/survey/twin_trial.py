@@ -209,7 +209,10 @@ def _prior(
     if track == "inductive":
         return prior, pool.partner
     if track == "transductive":
-        return within_from_neighbours(latents, prior, workers=settings.workers), pool.partner
+        learnt = within_from_neighbours(
+            latents, prior, max_asked=settings.n_asked, workers=settings.workers
+        )
+        return learnt, pool.partner
     # Stars of known pairs stay in the pool, but nobody is asked what was told.
     firsts = np.flatnonzero(pool.partner > np.arange(len(pool.partner)))
     rng = np.random.default_rng(settings.seed + 1)
