@@ -4,6 +4,8 @@ from .autoencoder_config import FactorDisConfig, FaderConfig
 from .beta_vae import BetaVAE, BetaVAEConfig
 from .boosted import BoostedClassifier, BoostedConfig
 from .cannon import Cannon, CannonConfig
+from .cycle import CycleStarNet
+from .cycle_config import CycleStarNetConfig
 from .factor_dis import FactorDis
 from .fader import Fader
 from .lb23 import LB23, LB23Config
@@ -24,6 +26,8 @@ __all__ = [
     "BoostedConfig",
     "Cannon",
     "CannonConfig",
+    "CycleStarNet",
+    "CycleStarNetConfig",
     "FactorDis",
     "FactorDisConfig",
     "Fader",
