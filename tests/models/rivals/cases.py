@@ -11,6 +11,7 @@ from torch import Tensor
 
 from starkin.models import SpectrumModel
 from starkin.models.rivals import LB23, ZGR, BetaVAE, Cannon, Payne
+from starkin.models.rivals.label_training import TrainedLabelModel
 from starkin.models.scatter_vae import ScatterVAE
 from starkin.spectra import SpectrumSet
 
@@ -31,28 +32,10 @@ def _vae_parameters(model: SpectrumModel, spectra: SpectrumSet) -> Parameters:
     return network.named_parameters()
 
 
-def _payne_parameters(model: SpectrumModel, spectra: SpectrumSet) -> Parameters:
-    assert isinstance(model, Payne)
-    network = deepcopy(model.network).train()
-    data = model._training_set(model._usable(spectra))
-    batch = (*data.data.tensors, data.labels)
-    model.loss(network)(batch, torch.Generator().manual_seed(0), 1.0).total.backward()
-    return network.named_parameters()
-
-
-def _zgr_parameters(model: SpectrumModel, spectra: SpectrumSet) -> Parameters:
-    assert isinstance(model, ZGR)
+def _label_parameters(model: SpectrumModel, spectra: SpectrumSet) -> Parameters:
+    assert isinstance(model, TrainedLabelModel)
     network = deepcopy(model.network).train()
     batch = model.batch(model._training_set(model._usable(spectra)))
-    model.loss(network)(batch, torch.Generator().manual_seed(0), 1.0).total.backward()
-    return network.named_parameters()
-
-
-def _lb23_parameters(model: SpectrumModel, spectra: SpectrumSet) -> Parameters:
-    assert isinstance(model, LB23)
-    network = deepcopy(model.network).train()
-    data = model._training_set(model._usable(spectra))
-    batch = (*data.data.tensors, data.labels)
     model.loss(network)(batch, torch.Generator().manual_seed(0), 1.0).total.backward()
     return network.named_parameters()
 
@@ -72,27 +55,27 @@ RIVALS: list[dict[str, Any]] = [
         "name": "payne",
         "make": _make(Payne, epochs=3, batch_size=100),
         "share": 0.8,
-        "parameters": _payne_parameters,
+        "parameters": _label_parameters,
         "world": "xp-labels",
     },
     {
         "name": "zgr23",
         "make": _make(ZGR, epochs=2, batch_size=100, hidden=[16]),
         "share": 0.8,
-        "parameters": _zgr_parameters,
+        "parameters": _label_parameters,
         "world": "xp-stars",
     },
     {
         "name": "lb23-labels",
         "make": _make(LB23, **_SMALL, epochs=6, learning_rate=1e-2),
         "share": 0.2,
-        "parameters": _lb23_parameters,
+        "parameters": _label_parameters,
         "world": "xp-labels",
     },
     {
         "name": "lb23-spectrum",
         "make": _make(LB23, **_SMALL, use="spectrum", epochs=6, learning_rate=1e-2),
         "share": 0.05,
-        "parameters": _lb23_parameters,
+        "parameters": _label_parameters,
     },
 ]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -20,12 +19,10 @@ from ...nets.tokens import TokenTransformer
 from ...spectra import Grid, SpectrumSet, StarkinError, columns
 from ...spectra.strict import require_one_of, require_range
 from .. import training
-from ..base import Progress
 from ..conditions import Conditions
 from ..preprocessing import Prepared
-from .label_model import LabelModel, Problem, TrainingSet
-from .label_settings import LabelSettings
-from .payne import run_id
+from .label_model import Problem, TrainingSet
+from .label_training import TrainedLabelModel, TrainedLabelSettings
 
 __all__ = ["LB23", "SPECTRUM", "LB23Config"]
 
@@ -39,8 +36,8 @@ _LOG_2PI = math.log(2 * math.pi)
 
 
 @dataclass(frozen=True)
-class LB23Config(LabelSettings):
-    """Settings of :class:`LB23`.
+class LB23Config(TrainedLabelSettings):
+    """Settings of :class:`LB23`; those of every trained model of labels, and its own.
 
     Parameters
     ----------
@@ -53,13 +50,6 @@ class LB23Config(LabelSettings):
         Of the tokens; of encoder and decoder each; of every attention.
     n_told, n_asked : int
         Values told to, and asked of, a star in each step of training.
-    epochs, batch_size : int
-    learning_rate, weight_decay : float
-        One-cycle schedule with AdamW.
-    patience : int
-        Epochs without improvement before training stops; 0 never stops.
-    clip : float
-        Largest gradient norm; 0 for none.
     """
 
     use: Literal["labels", "spectrum"] = "labels"
@@ -72,7 +62,6 @@ class LB23Config(LabelSettings):
     epochs: int = 20
     batch_size: int = 128
     learning_rate: float = 3e-3
-    weight_decay: float = 1e-3
     patience: int = 0
     clip: float = 10.0
 
@@ -85,27 +74,9 @@ class LB23Config(LabelSettings):
             raise StarkinError(
                 f"LB23Config.width must be a multiple of heads, got {self.width} and {self.heads}."
             )
-        require_range(self, "epochs", 1, 1_000_000)
-        require_range(self, "batch_size", 2, 10_000_000)
-        require_range(self, "learning_rate", 1e-9, 10.0)
-        require_range(self, "weight_decay", 0.0, 10.0)
-        require_range(self, "patience", 0, 1_000_000)
-        require_range(self, "clip", 0.0, 1e12)
-
-    def training(self) -> training.TrainingSettings:
-        """The part that the training loop needs."""
-        return training.TrainingSettings(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            schedule="one-cycle",
-            patience=self.patience,
-            clip=self.clip,
-        )
 
 
-class LB23(LabelModel):
+class LB23(TrainedLabelModel):
     """Any subset of spectrum and labels in, any quantity with its uncertainty out."""
 
     kind: ClassVar[str] = "lb23"
@@ -155,34 +126,6 @@ class LB23(LabelModel):
         return torch.cat(means).cpu().numpy()
 
     # --- training ------------------------------------------------------------------------
-    def learn(
-        self,
-        network: LabelNetwork,
-        train: TrainingSet,
-        validation: TrainingSet,
-        *,
-        seed: int,
-        checkpoint: str | os.PathLike[str] | None,
-        checkpoint_seconds: float,
-        progress: Progress | None,
-    ) -> dict[str, Any]:
-        assert isinstance(network, TokenTransformer)
-        history = training.train(
-            network,
-            (*train.data.tensors, train.labels),
-            (*validation.data.tensors, validation.labels),
-            self.loss(network),
-            self.config.training(),
-            seed=seed,
-            device=self.device,
-            checkpoint=checkpoint,
-            checkpoint_seconds=checkpoint_seconds,
-            run_id=run_id(self.config.to_dict(), seed, train, validation),
-            progress=progress,
-        )
-        metrics = {"best_epoch": history.best_epoch, "validation": history.best}
-        return {"metrics": metrics, "history": asdict(history)}
-
     def loss(self, network: TokenTransformer) -> training.Loss:
         """Of a batch (x, σ, used, labels); see :meth:`_any_to_any` and :meth:`_through_latents`."""
         return self._through_latents(network) if self._free else self._any_to_any(network)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,10 +16,9 @@ from ...nets.payne import PayneNetwork
 from ...spectra import Grid, SpectrumSet, StarkinError, WavelengthGrid, columns
 from ...spectra.strict import require_range, require_widths
 from .. import training
-from ..base import Progress
 from ..conditions import Conditions
-from .label_model import LabelModel, TrainingSet, held_out
-from .label_settings import LabelSettings
+from .label_model import TrainingSet, held_out
+from .label_training import TrainedLabelModel, TrainedLabelSettings
 
 __all__ = ["Payne", "PayneConfig"]
 
@@ -32,8 +28,8 @@ _MOST_STARTS = 1024
 
 
 @dataclass(frozen=True)
-class PayneConfig(LabelSettings):
-    """Settings of :class:`Payne`; those of every label-dependent model, and its training.
+class PayneConfig(TrainedLabelSettings):
+    """Settings of :class:`Payne`; those of every trained model of labels, and its own.
 
     Parameters
     ----------
@@ -44,50 +40,19 @@ class PayneConfig(LabelSettings):
         training spectra at rest.
     max_velocity : float
         Width of the velocity's normal prior about 0, and how far starts reach [km/s].
-    epochs, batch_size : int
-    learning_rate, weight_decay : float
-        One-cycle schedule with AdamW.
-    patience : int
-        Epochs without improvement before training stops; 0 never stops.
-    clip : float
-        Largest gradient norm; 0 for none.
     """
 
     hidden: tuple[int, ...] = (128, 128)
     radial_velocity: bool = False
     max_velocity: float = 200.0
-    epochs: int = 60
-    batch_size: int = 256
-    learning_rate: float = 5e-3
-    weight_decay: float = 1e-3
-    patience: int = 20
-    clip: float = 100.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_widths(self, "hidden")
         require_range(self, "max_velocity", 0.1, 10_000.0)
-        require_range(self, "epochs", 1, 1_000_000)
-        require_range(self, "batch_size", 2, 10_000_000)
-        require_range(self, "learning_rate", 1e-9, 10.0)
-        require_range(self, "weight_decay", 0.0, 10.0)
-        require_range(self, "patience", 0, 1_000_000)
-        require_range(self, "clip", 0.0, 1e12)
-
-    def training(self) -> training.TrainingSettings:
-        """The part that the training loop needs."""
-        return training.TrainingSettings(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            schedule="one-cycle",
-            patience=self.patience,
-            clip=self.clip,
-        )
 
 
-class Payne(LabelModel):
+class Payne(TrainedLabelModel):
     """One MLP for all pixels, trained on the likelihood of noisy, masked spectra."""
 
     kind: ClassVar[str] = "payne"
@@ -114,36 +79,13 @@ class Payne(LabelModel):
                 grid.n_pixels, len(self.config.labels), self.config.hidden, **settings
             )
 
-    def learn(
-        self,
-        network: LabelNetwork,
-        train: TrainingSet,
-        validation: TrainingSet,
-        *,
-        seed: int,
-        checkpoint: str | os.PathLike[str] | None,
-        checkpoint_seconds: float,
-        progress: Progress | None,
-    ) -> dict[str, Any]:
-        assert isinstance(network, PayneNetwork)
-        network.start_from_line(*(t.to(self.device) for t in (train.labels, *train.data.tensors)))
-        history = training.train(
-            network,
-            (*train.data.tensors, train.labels),
-            (*validation.data.tensors, validation.labels),
-            self.loss(network),
-            self.config.training(),
-            seed=seed,
-            device=self.device,
-            checkpoint=checkpoint,
-            checkpoint_seconds=checkpoint_seconds,
-            run_id=run_id(self.config.to_dict(), seed, train, validation),
-            progress=progress,
-        )
+    def start(self, network: PayneNetwork, data: training.Batch) -> None:
+        x, sigma, used, labels = (t.to(self.device) for t in data)
+        network.start_from_line(labels, x, sigma, used)
+
+    def finish(self, network: PayneNetwork, validation: TrainingSet) -> dict[str, float]:
         network.variance.copy_(torch.exp(2 * network.log_scatter.detach()))
-        metrics = held_out(network, validation, self.device)
-        metrics |= {"best_epoch": history.best_epoch, "validation": history.best}
-        return {"metrics": metrics, "history": asdict(history)}
+        return held_out(network, validation, self.device)
 
     def loss(self, network: PayneNetwork) -> training.Loss:
         """−log p(x | labels) of a batch (x, σ, used, labels) with the scatter of each pixel."""
@@ -193,16 +135,3 @@ class Payne(LabelModel):
         return np.column_stack(
             [np.repeat(labels, len(velocity), axis=0), np.tile(velocity, len(labels))]
         )
-
-
-def run_id(settings: dict[str, Any], seed: int, train: TrainingSet, validation: TrainingSet) -> str:
-    """Fingerprint of all that decides a training run."""
-    labels = [hashlib.sha256(s.labels.numpy().tobytes()).hexdigest() for s in (train, validation)]
-    identity = {
-        "settings": settings,
-        "seed": seed,
-        "train": train.spectra.fingerprint,
-        "validation": validation.spectra.fingerprint,
-        "labels": labels,
-    }
-    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -20,13 +19,11 @@ from ...spectra.photometry import magnitude, passband_functionals
 from ...spectra.projection import projection_matrix
 from ...spectra.strict import require_range, require_widths
 from .. import training
-from ..base import Progress
 from ..conditions import Conditions
 from ..preprocessing import Prepared
-from .label_model import LEAST_VARIANCE, LabelModel, Problem, TrainingSet
-from .label_settings import LabelSettings
+from .label_model import LEAST_VARIANCE, Problem, TrainingSet
+from .label_training import TrainedLabelModel, TrainedLabelSettings
 from .noise import JoinedNoise
-from .payne import run_id
 
 __all__ = ["ZGR", "ZGRConfig"]
 
@@ -39,8 +36,8 @@ _TYPICAL_EXTINCTION = (0.3, 1.0)
 
 
 @dataclass(frozen=True)
-class ZGRConfig(LabelSettings):
-    """Settings of :class:`ZGR`; those of every label-dependent model, and its own.
+class ZGRConfig(TrainedLabelSettings):
+    """Settings of :class:`ZGR`; those of every trained model of labels, and its own.
 
     Parameters
     ----------
@@ -51,51 +48,20 @@ class ZGRConfig(LabelSettings):
     extinction_error : float
         Error of the label column ``a_v`` (extinction at 550 nm, from a dust map), where a set
         has it [mag]. Where it has none, extinction has the wide prior 0.3 ± 1 mag.
-    epochs, batch_size : int
-    learning_rate, weight_decay : float
-        One-cycle schedule with AdamW.
-    patience : int
-        Epochs without improvement before training stops; 0 never stops.
-    clip : float
-        Largest gradient norm; 0 for none.
     """
 
     hidden: tuple[int, ...] = (64, 64)
     n_knots: int = 10
     extinction_error: float = 0.1
-    epochs: int = 60
-    batch_size: int = 256
-    learning_rate: float = 5e-3
-    weight_decay: float = 1e-3
-    patience: int = 20
-    clip: float = 100.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_widths(self, "hidden")
         require_range(self, "n_knots", 4, 100)
         require_range(self, "extinction_error", 1e-4, 100.0)
-        require_range(self, "epochs", 1, 1_000_000)
-        require_range(self, "batch_size", 2, 10_000_000)
-        require_range(self, "learning_rate", 1e-9, 10.0)
-        require_range(self, "weight_decay", 0.0, 10.0)
-        require_range(self, "patience", 0, 1_000_000)
-        require_range(self, "clip", 0.0, 1e12)
-
-    def training(self) -> training.TrainingSettings:
-        """The part that the training loop needs."""
-        return training.TrainingSettings(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            schedule="one-cycle",
-            patience=self.patience,
-            clip=self.clip,
-        )
 
 
-class ZGR(LabelModel):
+class ZGR(TrainedLabelModel):
     """A dust-free spectrum of the labels, one learnt extinction curve, and distance.
 
     The latents are the labels, the extinction ``a_v`` at 550 nm [mag] and the distance modulus
@@ -130,38 +96,6 @@ class ZGR(LabelModel):
             )
 
     # --- training ---------------------------------------------------------------------
-    def learn(
-        self,
-        network: LabelNetwork,
-        train: TrainingSet,
-        validation: TrainingSet,
-        *,
-        seed: int,
-        checkpoint: str | os.PathLike[str] | None,
-        checkpoint_seconds: float,
-        progress: Progress | None,
-    ) -> dict[str, Any]:
-        assert isinstance(network, DustyNetwork)
-        data, held_out = self.batch(train), self.batch(validation)
-        self._start_luminosity(network, data)
-        history = training.train(
-            network,
-            data,
-            held_out,
-            self.loss(network),
-            self.config.training(),
-            seed=seed,
-            device=self.device,
-            checkpoint=checkpoint,
-            checkpoint_seconds=checkpoint_seconds,
-            run_id=run_id(self.config.to_dict(), seed, train, validation),
-            progress=progress,
-        )
-        network.variance.copy_(torch.exp(2 * network.log_scatter.detach()))
-        network.luminosity_scatter.copy_(torch.exp(network.log_luminosity_scatter.detach()))
-        metrics = {"best_epoch": history.best_epoch, "validation": history.best}
-        return {"metrics": metrics, "history": asdict(history)}
-
     def batch(self, data: TrainingSet) -> training.Batch:
         """x, σ, used, labels, (G, parallax, its error), (mean, precision) of A."""
         seen = torch.from_numpy(_magnitude_and_parallax(data.spectra)).float()
@@ -169,7 +103,7 @@ class ZGR(LabelModel):
         return (*data.data.tensors, data.labels, seen, dust)
 
     @torch.no_grad()
-    def _start_luminosity(self, network: DustyNetwork, data: training.Batch) -> None:
+    def start(self, network: DustyNetwork, data: training.Batch) -> None:
         """A linear regression of G + 5 log₁₀(ϖ/100 mas) on the labels, for good parallaxes."""
         labels, (g, parallax, error) = data[3].double(), data[4].double().T
         good = torch.isfinite(parallax) & (parallax > 5 * error)
@@ -180,6 +114,11 @@ class ZGR(LabelModel):
         solution = torch.linalg.lstsq(design, absolute[:, None]).solution[:, 0]
         network.straight_luminosity.weight.copy_(solution[None, :-1])
         network.straight_luminosity.bias.copy_(solution[-1:])
+
+    def finish(self, network: DustyNetwork, validation: TrainingSet) -> dict[str, float]:
+        network.variance.copy_(torch.exp(2 * network.log_scatter.detach()))
+        network.luminosity_scatter.copy_(torch.exp(network.log_luminosity_scatter.detach()))
+        return {}
 
     def loss(self, network: DustyNetwork) -> training.Loss:
         """−log p(spectrum, parallax | labels, G) at each star's most probable extinction."""
