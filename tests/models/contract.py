@@ -22,6 +22,7 @@ from starkin.models.scatter_training import elbo_loss
 from starkin.spectra import SpectrumSet, XPGrid
 
 from .rivals.cases import RIVALS
+from .rivals.cycle_cases import CYCLE
 from .worlds import conditional_spectra, linear_spectra, stellar_spectra
 
 Parameters = Callable[[SpectrumModel, SpectrumSet], Iterable[tuple[str, Tensor]]]
@@ -186,7 +187,7 @@ CASES = [
         0.8,
         world="flux",
     ),
-    *(Case(**rival) for rival in RIVALS),
+    *(Case(**rival) for rival in (*RIVALS, *CYCLE)),
 ]
 
 

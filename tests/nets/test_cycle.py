@@ -20,7 +20,7 @@ from starkin.nets.cycle import (
     for_networks,
 )
 
-ALL = CycleWeights(cycle=0.5, adversarial=0.3, latent=0.7, change=0.2)
+ALL = CycleWeights(cycle=0.5, adversarial=0.3, latent=0.7, change=0.2, split=0.4)
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +85,7 @@ def test_each_side_has_its_own_gradient():
 class Lines(nn.Module):
     """The true transfer: two pixels, of which synthetic spectra lack the second, s."""
 
-    size = torch.ones(2)
+    size, n_split = torch.ones(2), 1
 
     def encode_observed(self, y: Tensor) -> tuple[Tensor, Tensor]:
         return y[:, :1], y[:, 1:]
@@ -95,6 +95,9 @@ class Lines(nn.Module):
 
     def decode_observed(self, z: Tensor, s: Tensor) -> Tensor:
         return torch.cat([z, s], dim=1)
+
+    def decode_split(self, s: Tensor) -> Tensor:
+        return torch.cat([torch.zeros_like(s), s], dim=1)
 
     def decode_synthetic(self, z: Tensor) -> Tensor:
         return torch.cat([z, torch.zeros_like(z)], dim=1)
@@ -119,13 +122,16 @@ def test_losses_of_the_true_transfer_by_hand():
     assert loss.latent.item() == 0
     # To observed: |2 − 1| and |−4 − 0|; to synthetic: 2 and 4; four values each.
     assert loss.change.item() == pytest.approx((5 / 4 + 6 / 4) / 2)
+    # 2 and −4 lie 3 from their mean; two of four values.
+    assert loss.split.item() == pytest.approx(1.5)
     # The observed critic sees the second pixel alone, 2 and −4, in real and in fake spectra.
     positive, negative = math.log(1 + math.exp(-6)), math.log(1 + math.exp(-12))
     real = (positive + 12 + negative) / 2
     fake = (6 + positive + negative) / 2
     assert loss.critics.tolist() == pytest.approx([(real + fake) / 2, math.log(2)])
     assert loss.fooled.tolist() == pytest.approx([real, math.log(2)])
-    parts = 0.5 + 0.5 * 0.5 + 0.2 * loss.change + 0.3 * loss.fooled.sum() + loss.critics.sum()
+    parts = 0.5 + 0.5 * 0.5 + 0.2 * loss.change + 0.4 * loss.split
+    parts = parts + 0.3 * loss.fooled.sum() + loss.critics.sum()
     assert loss.total.item() == pytest.approx(parts.item())
     assert loss.nats.item() == pytest.approx(0.5 * 2 * 1.0)
     assert loss.kl.item() == pytest.approx(math.log(2) - loss.critics.mean().item())
@@ -170,6 +176,8 @@ def test_one_step_is_a_step_of_each_of_two_optimisers():
         total = total + ALL.latent * 0.5 * (mse(z_back, z_syn) + mse(z_forth, z_obs))
         moved = (syn_obs - synthetic.y).abs().mean() + (obs_syn - observed.y).abs().mean()
         total = total + ALL.change * 0.5 * moved
+        added = net.decode_split(s_obs)
+        total = total + ALL.split * (added - added.mean(0)).abs().mean()
         pairs = (
             (two.critic_observed, (obs_obs, z_obs, s_obs), (syn_obs, z_syn, s_back)),
             (two.critic_synthetic, (syn_syn, z_syn), (obs_syn, z_obs)),

@@ -85,10 +85,14 @@ class CycleAutoencoder(nn.Module):
         return self.leave_synthetic(functional.selu(self.from_shared(z))) * self.size
 
     def decode_observed(self, z: Tensor, s: Tensor) -> Tensor:
-        found = self.leave_observed(functional.selu(self.from_shared(z)))
-        if self.n_split:
-            found = found + self.leave_split(functional.selu(self.from_split(s)))
-        return found * self.size
+        found = self.leave_observed(functional.selu(self.from_shared(z))) * self.size
+        return found + self.decode_split(s) if self.n_split else found
+
+    def decode_split(self, s: Tensor) -> Tensor:
+        """What the split latents add to an observed spectrum."""
+        if not self.n_split:
+            return torch.zeros((len(s), len(self.size)), device=s.device)
+        return self.leave_split(functional.selu(self.from_split(s))) * self.size
 
 
 class CycleNetwork(nn.Module):
@@ -139,6 +143,7 @@ class CycleWeights:
     adversarial: float
     latent: float
     change: float
+    split: float
 
 
 @dataclass(frozen=True)
@@ -163,6 +168,8 @@ class CycleLoss:
         Mean squared difference of the shared latents of a spectrum and of its transfer.
     change : Tensor, scalar
         Mean absolute change of a pixel by the transfer, about the domains' means.
+    split : Tensor, scalar
+        Mean absolute size of what split latents add to a pixel, about its mean.
     n_pixels : int
     """
 
@@ -173,6 +180,7 @@ class CycleLoss:
     critics: Tensor
     latent: Tensor
     change: Tensor
+    split: Tensor
     n_pixels: int
 
     @property
@@ -241,6 +249,9 @@ def cycle_loss(
     def moved(before: Tensor, after: Tensor) -> Tensor:
         return ((after - before) @ axes.T).abs().mean()
 
+    def far_from_mean(y: Tensor) -> Tensor:
+        return moved(y.mean(0), y)
+
     z_obs, s_obs = net.encode_observed(observed.y)
     z_syn = net.encode_synthetic(synthetic.y)
     obs_obs, syn_syn = net.decode_observed(z_obs, s_obs), net.decode_synthetic(z_syn)
@@ -253,6 +264,7 @@ def cycle_loss(
     within = torch.stack([far(observed, obs_obs), far(synthetic, syn_syn)])
     cycle = torch.stack([far(observed, obs_syn_obs), far(synthetic, syn_obs_syn)])
     change = 0.5 * (moved(synthetic.y, syn_obs) + moved(observed.y, obs_syn))
+    split = far_from_mean(net.decode_split(s_obs)) if net.n_split else within.new_zeros(())
     latent = 0.5 * (((z_syn_obs - z_syn) ** 2).mean() + ((z_obs_syn - z_obs) ** 2).mean())
 
     # What is real to a critic has passed the networks too: noise is no mark of being real.
@@ -271,6 +283,7 @@ def cycle_loss(
         + weights.cycle * cycle.sum()
         + weights.latent * latent
         + weights.change * change
+        + weights.split * split
         + weights.adversarial * fooled.sum()
         + critics.sum()
     )
@@ -282,5 +295,6 @@ def cycle_loss(
         critics.detach(),
         latent.detach(),
         change.detach(),
+        split.detach(),
         observed.x.shape[1],
     )

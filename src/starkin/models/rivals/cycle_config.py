@@ -34,7 +34,7 @@ class CycleStarNetConfig:
         Hidden widths of both critics.
     components : int
         Principal components of both sets together that the networks see.
-    cycle_weight, adversarial_weight, latent_weight, change_weight : float
+    cycle_weight, adversarial_weight, latent_weight, change_weight, split_weight : float
         Of the losses beside the reconstruction within a domain, whose weight is 1: squared
         errors and changes in units of the usual error, cross-entropies in nats.
     floor : float
@@ -59,6 +59,7 @@ class CycleStarNetConfig:
     adversarial_weight: float = 1.0
     latent_weight: float = 1.0
     change_weight: float = 1.0
+    split_weight: float = 0.2
     floor: float = 0.02
     epochs: int = 60
     batch_size: int = 64
@@ -75,8 +76,8 @@ class CycleStarNetConfig:
         for name in ("hidden", "critic"):
             require_widths(self, name)
         require_range(self, "components", 1, 100_000)
-        for name in ("cycle_weight", "adversarial_weight", "latent_weight", "change_weight"):
-            require_range(self, name, 0.0, 1e6)
+        for loss in ("cycle", "adversarial", "latent", "change", "split"):
+            require_range(self, f"{loss}_weight", 0.0, 1e6)
         require_range(self, "floor", 0.0, 1.0)
         require_range(self, "epochs", 1, 1_000_000)
         require_range(self, "batch_size", 2, 10_000_000)
@@ -95,7 +96,11 @@ class CycleStarNetConfig:
     def weights(self) -> CycleWeights:
         """Of the losses."""
         return CycleWeights(
-            self.cycle_weight, self.adversarial_weight, self.latent_weight, self.change_weight
+            cycle=self.cycle_weight,
+            adversarial=self.adversarial_weight,
+            latent=self.latent_weight,
+            change=self.change_weight,
+            split=self.split_weight,
         )
 
     def training(self) -> TrainingSettings:
