@@ -9,7 +9,7 @@ pytest.importorskip("skbio")
 
 from skbio import TreeNode
 
-from starkin.latent.phylogeny import neighbour_joining
+from starkin.latent.phylogeny import like_neighbours, neighbour_joining
 from starkin.spectra import StarkinError
 
 #: Each column is one branch of the tree ((a:1,b:2):3,c:4,(d:1,e:1):2): the stars beyond it
@@ -51,6 +51,21 @@ def test_two_groups_stand_and_copies_of_one_star_do_not() -> None:
     assert tree.support[second] == 1.0
     rest = [value for split, value in tree.support.items() if split != second]
     assert np.median(rest) < 0.6
+
+
+def test_neighbours_of_one_type_by_hand() -> None:
+    """On the tree of NAMES b is nearest to a (1 + 2), e to d (1 + 1), a to b; c is 7 from d, e."""
+    tree = neighbour_joining(VALUES, names=NAMES)
+    found = like_neighbours(tree, {"a": "x", "b": "x", "c": "y", "d": "y", "e": "y"})
+    assert found is not None
+    assert found.share == 1.0
+    other = like_neighbours(tree, {"a": "x", "b": "y", "c": "y", "d": "y", "e": "y"})
+    assert other is not None
+    assert other.share == pytest.approx(3 / 5)  # all but a and b
+    # Of the ten places for two of one type only {a, b} gives 1: c may stand beside d or e.
+    assert found.p_value == pytest.approx(0.1, abs=0.04)
+    assert found.by_chance < 0.6
+    assert like_neighbours(tree, dict.fromkeys(NAMES, "x")) is None
 
 
 def test_noise_is_seeded_and_follows_the_covariance() -> None:

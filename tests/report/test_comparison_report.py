@@ -83,6 +83,26 @@ def comparison() -> Comparison:
             "control": {"name": "labels", **_interval(0.5)},
         },
     }
+    threshold = np.linspace(0, 1, 11)
+    curve = {"threshold": threshold.tolist(), "n_selected": [40 - 4 * i for i in range(11)]}
+    for name, values in (("completeness", 1 - threshold), ("contamination", 0.5 - 0.4 * threshold)):
+        curve |= {name: values.tolist()}
+        curve |= {f"{name}_low": (values - 0.01).tolist(), f"{name}_high": values.tolist()}
+    row = {name: values[5] for name, values in curve.items()}
+    general["classifier"] = {
+        "name": "cemp", "member": "c_m > 0.7 & m_h < -1", "n_examples": 21, "n": 80,
+        "n_members": 17, "expected": 16.5, "roc_auc": 0.93, "average_precision": 0.71,
+        "probability": {"members": [0.2, 0.9, 0.8], "others": [60] + [1] * 19},
+        "curve": curve, "rows": [row], "asked": {"limit": 0.3, **row},
+    }  # fmt: skip
+    general["phylogeny"] = {
+        "newick": "((1:0.5,2:0.1)0.90:0.4,3:0.2,(4:0.3,5:0.1)0.20:0.1);", "model": "first <b>",
+        "select": "teff < 5000", "stars": list("12345"),
+        "types": ["halo", "halo", "disc_", "disc_", "disc_"],
+        "labels": {"teff": [4000.0, 4100.0, None, 4300.0, 4400.0]}, "n_copies": 50,
+        "n_branches": 2, "n_supported": 1,
+        "alike": {"share": 0.8, "by_chance": 0.4, "p_value": 0.02},
+    }  # fmt: skip
     return Comparison(
         table_of(rows),
         {"first <b>": _model(0.5), "second": _model(1.25), "": general},
@@ -124,8 +144,28 @@ def test_the_page_tells_all_models_their_numbers_and_failures(folder):
     assert "1.25" in page
     assert 'title="95 %: 1.15 to 1.35"' in page
     assert "80 others" in page
-    for section in ("table", "reconstruction", "alpha", "nuisance", "gap", "run", "reading"):
+    assert "Of the 80 test stars 17 are members; the probabilities add up to 16.5" in page
+    assert "1 of 2 inner branches stand in at least half of 50 trees" in page
+    for section in (
+        "table", "reconstruction", "alpha", "nuisance", "gap", "classifier", "phylogeny", "run",
+        "reading",
+    ):  # fmt: skip
         assert f'id="{section}"' in page
+
+
+def test_what_failed_beside_the_models_is_told(comparison, tmp_path):
+    general = comparison.details[""] | {
+        "classifier": {"problem": "It needs two or more usable members."},
+        "phylogeny": {"problem": "Only 3 test stars are left for the tree."},
+    }
+    failed = Comparison(
+        comparison.table, comparison.details | {"": general}, comparison.latents, comparison.run
+    )
+    page = write_comparison(failed, tmp_path / "failed").read_text()
+    assert "It needs two or more usable members." in page
+    assert "Only 3 test stars are left for the tree." in page
+    drawn = {p.stem for p in (tmp_path / "failed" / "figures").iterdir()}
+    assert not {"selection", "phylogeny"} & drawn
 
 
 def test_parts_that_are_not_there_are_left_out(comparison, tmp_path):
@@ -137,4 +177,5 @@ def test_parts_that_are_not_there_are_left_out(comparison, tmp_path):
     assert "too few stars with labels for the α test" in page
     drawn = {p.stem for p in (tmp_path / "small" / "figures").iterdir()}
     assert {"wavelength", "coefficients", "labels"} <= drawn
-    assert "alpha" not in drawn
+    assert not {"alpha", "selection", "phylogeny"} & drawn
+    assert 'id="classifier"' not in page

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..spectra.errors import StarkinError
 
-__all__ = ["Interval", "bootstrap", "group_ratio", "rmse_ratio"]
+__all__ = ["Interval", "bootstrap", "group_ratio", "rmse_ratio", "share"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,19 @@ class Interval:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def share(part: int, whole: int) -> Interval:
+    """k of n with its 95 % interval (Wilson 1927, J. Am. Stat. Assoc. 22, 209); NaN of none."""
+    if whole == 0:
+        return Interval(float("nan"), float("nan"), float("nan"), 0)
+    z, p = 1.959964, part / whole
+    centre = (p + z**2 / (2 * whole)) / (1 + z**2 / whole)
+    half = z / (1 + z**2 / whole) * np.sqrt(p * (1 - p) / whole + z**2 / (4 * whole**2))
+    # The formula gives 0 and 1 there up to rounding.
+    low = 0.0 if part == 0 else float(centre - half)
+    high = 1.0 if part == whole else float(centre + half)
+    return Interval(p, low, high, int(whole))
 
 
 def bootstrap(

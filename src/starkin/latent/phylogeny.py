@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +11,7 @@ from scipy.spatial.distance import pdist, squareform
 
 from ..spectra.errors import StarkinError
 
-__all__ = ["Phylogeny", "neighbour_joining"]
+__all__ = ["LikeNeighbours", "Phylogeny", "like_neighbours", "neighbour_joining"]
 
 _METRICS = {"manhattan": "cityblock", "euclidean": "euclidean"}
 _MOST_STARS = 2000
@@ -89,6 +89,67 @@ def neighbour_joining(
     for node, split in splits.items():
         node.name = f"{support[split]:.2f}" if drawn else None
     return Phylogeny(str(tree).strip(), support, drawn)
+
+
+@dataclass(frozen=True)
+class LikeNeighbours:
+    """Whether stars of one type stand together on a tree.
+
+    Attributes
+    ----------
+    share : float
+        Of the stars whose nearest star along the tree is of their own type.
+    by_chance : float
+        The same, on average over permutations of the types.
+    p_value : float
+        Probability of as large a share by chance.
+    """
+
+    share: float
+    by_chance: float
+    p_value: float
+
+    def to_dict(self) -> dict[str, float]:
+        return asdict(self)
+
+
+def like_neighbours(
+    tree: Phylogeny, types: Mapping[str, str], *, n_permutations: int = 999, seed: int = 0
+) -> LikeNeighbours | None:
+    """Compare the types of stars with those of their nearest stars along the branches.
+
+    Parameters
+    ----------
+    tree : Phylogeny
+        From :func:`neighbour_joining`.
+    types : mapping of str to str
+        Type of each star, by its name on the tree.
+    n_permutations, seed : int
+        Of the types among the stars.
+
+    Returns
+    -------
+    LikeNeighbours or None
+        None where there is one type only.
+    """
+    if len(set(types.values())) < 2:
+        return None
+    from skbio import TreeNode
+
+    # Names of inner nodes are supports, and may repeat: only the stars' names count.
+    between = TreeNode.read([tree.newick]).cophenet()
+    order = np.argsort(between.ids)  # not that of the text, which may change with the last bit
+    kinds = np.array([types[between.ids[i]] for i in order])
+    distance = between.data[np.ix_(order, order)]
+    np.fill_diagonal(distance, np.inf)
+    nearest = distance.argmin(axis=1)
+    share = float((kinds == kinds[nearest]).mean())
+    draw = np.random.default_rng(seed)
+    permuted = np.array([draw.permutation(kinds) for _ in range(n_permutations)])
+    chance = (permuted == permuted[:, nearest]).mean(axis=1)
+    # Two equal shares may differ in the last bit.
+    p_value = (1 + (chance >= share - 1e-9).sum()) / (1 + n_permutations)
+    return LikeNeighbours(share, float(chance.mean()), float(p_value))
 
 
 def _check(values: np.ndarray, names: Sequence[str], metric: str) -> None:

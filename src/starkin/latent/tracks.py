@@ -17,7 +17,7 @@ from scipy.interpolate import make_smoothing_spline
 from ..spectra import StarkinError, XPGrid, columns, sampling_design
 from ..spectra.bases import default_wavelength
 from .classification import Classification, ClassifierName, cross_validate
-from .intervals import Interval
+from .intervals import Interval, share
 
 __all__ = [
     "ALONG",
@@ -35,6 +35,7 @@ ALONG: dict[str, tuple[str, tuple[float, ...]]] = {
     "giant branch": (columns.LOGG, tuple(np.arange(0.5, 3.51, 0.25))),
 }
 _FEWEST_BINS = 5  # a smoothing spline has no fewer
+_PENALTIES = tuple(10.0 ** np.arange(-7, 2.5, 0.5))  # from all but interpolation to a line
 
 
 def is_main_sequence(teff: np.ndarray, logg: np.ndarray) -> np.ndarray:
@@ -85,21 +86,11 @@ def purities(found: Classification) -> dict[str, Interval]:
     """
     (tn, fp), (fn, tp) = found.confusion
     return {
-        "main sequence purity": _share(tp, tp + fp),
-        "main sequence completeness": _share(tp, tp + fn),
-        "giant branch purity": _share(tn, tn + fn),
-        "giant branch completeness": _share(tn, tn + fp),
+        "main sequence purity": share(tp, tp + fp),
+        "main sequence completeness": share(tp, tp + fn),
+        "giant branch purity": share(tn, tn + fn),
+        "giant branch completeness": share(tn, tn + fp),
     }
-
-
-def _share(part: int, whole: int) -> Interval:
-    """k of n (Wilson 1927, J. Am. Stat. Assoc. 22, 209)."""
-    if whole == 0:
-        return Interval(float("nan"), float("nan"), float("nan"), 0)
-    z, p = 1.959964, part / whole
-    centre = (p + z**2 / (2 * whole)) / (1 + z**2 / whole)
-    half = z / (1 + z**2 / whole) * np.sqrt(p * (1 - p) / whole + z**2 / (4 * whole**2))
-    return Interval(float(p), float(centre - half), float(centre + half), int(whole))
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,26 +207,23 @@ def _smoothers(x: np.ndarray, y: np.ndarray, count: np.ndarray, nodes: np.ndarra
     """
     unit = (x - x[0]) / (x[-1] - x[0])
     at = (nodes - x[0]) / (x[-1] - x[0])
-    weight = count / count.mean()
-    matrices = []
-    for values in y.T:
-        scale = max(float(np.std(values)), 1e-12)
-        lam = _penalty(unit, values / scale, weight)
-        answers = [make_smoothing_spline(unit, e, weight, lam)(at) for e in np.eye(len(x))]
-        matrices.append(np.column_stack(answers))
-    return np.array(matrices)
+    weight, identity = count / count.mean(), np.eye(len(x))
+    # The matrix of a λ is the same for every dimension: only the choice of λ is not.
+    hats = {lam: make_smoothing_spline(unit, identity, weight, lam)(unit) for lam in _PENALTIES}
+    chosen = [_penalty(hats, values / max(float(np.std(values)), 1e-12), weight) for values in y.T]
+    answers = {
+        lam: make_smoothing_spline(unit, identity, weight, lam)(at) for lam in sorted(set(chosen))
+    }
+    return np.array([answers[lam] for lam in chosen])
 
 
-def _penalty(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> float:
+def _penalty(hats: dict[float, np.ndarray], y: np.ndarray, weight: np.ndarray) -> float:
     """λ of smallest generalised cross-validation error, Craven & Wahba 1979."""
-    best, chosen = np.inf, 1e-6
-    for lam in 10.0 ** np.arange(-7, 2.5, 0.5):
-        hat = np.column_stack([make_smoothing_spline(x, e, weight, lam)(x) for e in np.eye(len(x))])
-        left = weight @ (y - hat @ y) ** 2
-        score = left / (1 - np.trace(hat) / len(x)) ** 2
-        if score < best:
-            best, chosen = float(score), float(lam)
-    return chosen
+    scores = {
+        lam: float(weight @ (y - hat @ y) ** 2) / (1 - np.trace(hat) / len(y)) ** 2
+        for lam, hat in hats.items()
+    }
+    return min(scores, key=scores.__getitem__)
 
 
 def track_spectra(

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from ..latent.comparison import Comparison
 from ..spectra import columns
+from .class_figures import phylogeny_figure, selection_figure
 from .publication import COLUMN, PAGE, new_figure, publication, save_figure
 from .style import ACCENT, FAINT, MUTED, SEQUENTIAL, axis_label, colour, dash
 
@@ -340,6 +341,8 @@ COMPARISON_FIGURES: dict[str, Callable[[Comparison], Figure | None]] = {
     "information": _information,
     "nuisance": _nuisance,
     "gap": _gap,
+    "selection": selection_figure,
+    "phylogeny": phylogeny_figure,
 }
 
 

@@ -12,6 +12,7 @@ from bokeh.resources import INLINE
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..latent.comparison import COLUMNS, Comparison
+from .class_panels import class_panels, tree_panels
 from .comparison_figures import FEWEST, shown_labels
 from .facts import flatten, number
 from .panels.scene import Panel, plain_figure
@@ -156,6 +157,8 @@ def _panels(found: Comparison) -> dict[str, list[Panel]]:
             for column, text in _GAPS.items()
             if column in found.table.colnames
         ],
+        "classifier": class_panels(found),
+        "phylogeny": tree_panels(found),
     }
 
 
@@ -270,6 +273,8 @@ def render_comparison(found: Comparison) -> str:
         "table": _table(found),
         "confusions": _confusions(found),
         "alpha": found.details[""].get("alpha") or {},
+        "classifier": found.details[""].get("classifier") or {},
+        "tree": found.details[""].get("phylogeny") or {},
         "reference": found.details[""]["reference"],
         "against": found.details[""]["against"],
         "n_stars": run.get("stars", {}).get("n_test", 0),

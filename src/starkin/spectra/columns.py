@@ -81,6 +81,11 @@ TWIN_LOG_RATIO, TWIN_PROBABILITY = "twin_log_ratio", "twin_probability"
 MAIN_TYPE, OTHER_TYPES = "main_type", "other_types"
 
 
+def probability(name: str) -> str:
+    """Name of the probability of belonging to a class: ``cemp_probability``, …"""
+    return f"{name}_probability"
+
+
 def latent(i: int) -> str:
     """Name of latent dimension ``i`` (counted from 0): ``z1``, ``z2``, …"""
     return f"z{i + 1}"
@@ -203,6 +208,9 @@ KNOWN: dict[str, ColumnInfo] = {
     MAIN_TYPE: ColumnInfo("", "SIMBAD object type, short code", "src.class"),
     OTHER_TYPES: ColumnInfo("", "All object types SIMBAD has, joined by |", "src.class"),
     MEMBERSHIP: ColumnInfo("", "Probability of the population named", "stat.probability"),
+    "cemp_probability": ColumnInfo(
+        "", "Probability of being metal-poor and carbon-enhanced", "stat.probability"
+    ),
 }
 
 

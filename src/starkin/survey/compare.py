@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from ..models.load import kinds, load_model
 from ..models.scatter_config import ScatterVAEConfig
 from ..simulate.gap import GAPS
 from ..spectra import StarkinError
+from .class_probability import judge_classifier
 from .compare_data import CompareStars, compare_stars
 from .compare_settings import CompareConfig, ModelEntry
 from .evolution import judge_evolution
@@ -29,6 +32,7 @@ from .judge import AlphaStars, Judgement, judge, reconstruct
 from .label_gap import gap_possible, gap_sample, judge_gap, told_labels
 from .provenance import versions
 from .run import Run
+from .star_tree import judge_tree
 
 __all__ = ["compare"]
 
@@ -84,7 +88,8 @@ def compare(
     if all(part.squares is None for part in judged.values()):
         name, part = next(iter(judged.items()))
         raise StarkinError(f"No model could be compared; {name}: {part.row['problem']}")
-    found = _together(config, judged, job)
+    general = {"classifier": job.classifier(), "phylogeny": job.tree(judged)}
+    found = _together(config, judged, job, {k: v for k, v in general.items() if v})
     found.write(run.directory)
     return found
 
@@ -116,7 +121,6 @@ class _Job:
         self.run, self.config, self.stars, self.tell = run, config, stars, tell
         self._alpha: AlphaStars | None = None
         self._alpha_known = False
-        self.general: dict[str, Any] = {}
 
     def alpha(self) -> AlphaStars | None:
         """The label-only classifiers, trained when a model is first judged by them."""
@@ -231,8 +235,63 @@ class _Job:
             judged.row |= {name: _from_json(value) for name, value in stored["row"].items()}
             judged.details["gaps"][gap] = stored["details"]
 
+    # --- beside the models -------------------------------------------------------------
+    def classifier(self) -> dict[str, Any]:
+        """Boosted trees for a class of stars; empty where none is asked for."""
+        entry = self.config.classifier
+        if entry is None:
+            return {}
+        return self._beside(
+            "classifier",
+            asdict(entry),
+            partial(judge_classifier, entry, self.stars, threads=max(self.config.threads, 1)),
+        )
 
-def _together(config: CompareConfig, judged: dict[str, Judgement], job: _Job) -> Comparison:
+    def tree(self, judged: dict[str, Judgement]) -> dict[str, Any]:
+        """The tree of chosen stars; empty where none is asked for."""
+        entry = self.config.phylogeny
+        if entry is None:
+            return {}
+        name = "" if entry.labels else entry.model or self.config.reference
+        key = judged[name].details.get("files", "") if name else ""
+        if name and not key:
+            return {"problem": f"{name} was not judged, so there are no latents for a tree."}
+
+        def make(folder: Path, seed: int) -> dict[str, Any]:
+            path = self.run.path("judged") / key / "latents.parquet"
+            found = judge_tree(entry, self.stars.test, Latents.read(path) if name else None, seed)
+            with atomic_file(folder / "tree.nwk") as temporary:
+                temporary.write_text(found["newick"] + "\n")
+            return {"model": name, **found}
+
+        return self._beside("phylogeny", {**asdict(entry), "files": key}, make)
+
+    def _beside(
+        self, what: str, settings: dict[str, Any], make: Callable[..., dict[str, Any]]
+    ) -> dict[str, Any]:
+        """A part that is no row of the table: done once, kept as JSON, its failure noted."""
+        key = _digest({"kind": what, "settings": settings})
+        folder = self.run.path(what)
+        path = folder / f"{what}.json"
+        # One folder, whatever the settings: a file of other settings is not the answer.
+        if not path.exists() or _read_json(path).get("key") != key:
+            self.tell(what, 0, 1, "")
+            if folder.exists():
+                shutil.rmtree(folder)
+            folder.mkdir()
+            try:
+                with self.run.step(key):
+                    found = make(folder, seed=self.config.seed)
+                    _write_json(path, {"key": key, **_plain(found)})
+            except StarkinError as error:
+                return {"problem": str(error)}
+            self.tell(what, 1, 1, "")
+        return _read_json(path)
+
+
+def _together(
+    config: CompareConfig, judged: dict[str, Judgement], job: _Job, beside: dict[str, Any]
+) -> Comparison:
     """Ratios over the reference, the table, and everything behind it."""
     reference = judged[config.reference].squares
     details: dict[str, Any] = {}
@@ -248,6 +307,7 @@ def _together(config: CompareConfig, judged: dict[str, Judgement], job: _Job) ->
     general: dict[str, Any] = {
         "reference": config.reference,
         "against": "truth" if job.stars.truth is not None else "observed",
+        **beside,
     }
     if "alpha" in config.measures:
         path = job.run.path("alpha.json")
@@ -266,6 +326,7 @@ def _together(config: CompareConfig, judged: dict[str, Judgement], job: _Job) ->
             "config": config.to_dict(),
             "stars": job.stars.fingerprints,
             "seconds": job.run.seconds,
+            "cpu_seconds": job.run.cpu_seconds,
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         },
     )

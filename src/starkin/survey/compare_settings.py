@@ -8,11 +8,19 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from ..simulate.gap import GAPS
+from ..spectra import columns
 from ..spectra.errors import StarkinError
 from ..spectra.splits import Split
-from ..spectra.strict import settings_from
+from ..spectra.strict import require_range, settings_from
 
-__all__ = ["MEASURES", "CompareConfig", "CompareData", "ModelEntry"]
+__all__ = [
+    "MEASURES",
+    "ClassifierEntry",
+    "CompareConfig",
+    "CompareData",
+    "ModelEntry",
+    "TreeEntry",
+]
 
 #: What can be measured; each is a part of the run.
 MEASURES = ("reconstruction", "alpha", "tracks", "information", "nuisance")
@@ -82,6 +90,72 @@ class ModelEntry:
 
 
 @dataclass(frozen=True)
+class ClassifierEntry:
+    """Boosted trees that give the probability of a class of stars.
+
+    Parameters
+    ----------
+    name : str
+        Of the class: probabilities are the column ``{name}_probability``.
+    member : str
+        Condition on label columns that tells who belongs to it. Examples to learn from are told
+        by the catalogue's labels; who is judged right, by true ones where they are known.
+    contamination : float
+        At which the completeness is told; that of Lucey et al. (2023) by default.
+    settings : mapping
+        Of :class:`~starkin.models.rivals.boosted.BoostedConfig`.
+    """
+
+    name: str = "cemp"
+    member: str = f"{columns.C_M} > 0.7 & {columns.M_H} < -1"
+    contamination: float = 0.12
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        require_range(self, "contamination", 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class TreeEntry:
+    """A tree of chosen test stars by their latents or abundances.
+
+    Parameters
+    ----------
+    stars : int or tuple of int
+        Stars of each type, drawn at random; or the stars themselves, by ``source_id``.
+    model : str
+        Whose latents; the reference model's without it.
+    labels : tuple of str
+        Label columns in place of latents, all in one unit: abundances. Their errors are the
+        columns ``{label}_error``.
+    types : str
+        Label column that says of what type a star is; where there is none, all are of one.
+    select : str
+        Condition on label columns: stars that differ in composition should be alike otherwise.
+    n_copies : int
+        Noisy copies behind the supports.
+    """
+
+    stars: int | tuple[int, ...] = 8
+    model: str = ""
+    labels: tuple[str, ...] = ()
+    types: str = columns.COMPONENT
+    select: str = ""
+    n_copies: int = 200
+
+    def __post_init__(self) -> None:
+        require_range(self, "n_copies", 0, 100_000)
+        chosen = self.stars if isinstance(self.stars, tuple) else (self.stars,)
+        if not chosen or not all(type(star) is int and star > 0 for star in chosen):
+            raise StarkinError(
+                "TreeEntry.stars must be a positive number of stars a type or a list of "
+                f"source_ids, got {self.stars!r}."
+            )
+        if self.labels and self.model:
+            raise StarkinError("A tree is of a model's latents or of labels: give one of the two.")
+
+
+@dataclass(frozen=True)
 class CompareConfig:
     """Settings of :func:`starkin.survey.compare`.
 
@@ -102,6 +176,10 @@ class CompareConfig:
         Catalogue cut, and a further condition on label columns, for all stars.
     reference : str
         Name of the model that ratios are over.
+    classifier : ClassifierEntry, optional
+        None without it.
+    phylogeny : TreeEntry, optional
+        None without it.
     seed : int
         Of training, cross-validation and resampling.
     threads : int
@@ -116,6 +194,8 @@ class CompareConfig:
     cut: str = "full"
     select: str = ""
     reference: str = ""
+    classifier: ClassifierEntry | None = None
+    phylogeny: TreeEntry | None = None
     seed: int = 0
     threads: int = 0
 
@@ -137,6 +217,11 @@ class CompareConfig:
         if self.reference not in names:
             raise StarkinError(
                 f"CompareConfig.reference is {self.reference!r}; the models are {', '.join(names)}."
+            )
+        tree = self.phylogeny
+        if tree is not None and not tree.labels and (tree.model or names[0]) not in names:
+            raise StarkinError(
+                f"The tree is of the latents of {tree.model!r}; the models are {', '.join(names)}."
             )
         if self.cut not in ("full", "good", "pristine"):
             raise StarkinError(
@@ -173,6 +258,12 @@ class CompareConfig:
             "models": tuple(settings_from(ModelEntry, e, "a model to compare") for e in entries),
             "data": settings_from(CompareData, given.get("data", {}), "the data to compare on"),
         }
+        for name, cls_of, what in (
+            ("classifier", ClassifierEntry, "the classifier"),
+            ("phylogeny", TreeEntry, "the tree"),
+        ):
+            if given.get(name) is not None:
+                parts[name] = settings_from(cls_of, given[name], what)
         if "split" in given:
             parts["split"] = settings_from(Split, given["split"], "the split")
         return settings_from(cls, given, "a comparison", **parts)

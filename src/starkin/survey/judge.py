@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from ..latent.bimodality import (
 from ..latent.classification import Classification
 from ..latent.information import information
 from ..latent.nuisance import audit, made_of_magnitude, sky_vector
-from ..latent.reconstruction import LABEL_EDGES, Reconstruction
+from ..latent.reconstruction import LABEL_EDGES, Against, Reconstruction
 from ..models.base import SpectrumModel
 from ..spectra import XPGrid, columns
 from .compare_data import CompareStars, known_label
@@ -110,26 +109,21 @@ def judge(
 
 # --- reconstruction ----------------------------------------------------------------------
 def _reconstruction(judged: Judgement, found: Reconstruction) -> None:
+    # All labels at once: one set of residuals and whitened chi-squares serves every table.
+    values = {name: known_label(found.spectra, name) for name in LABEL_EDGES}
+    known = {name: label for name, label in values.items() if label is not None}
+    found = Reconstruction(
+        found.spectra.with_labels(**known), found.predicted, found.scatter, found.truth
+    )
     judged.row |= found.summary()
-    against = "truth" if found.truth is not None else "observed"
-    judged.squares = found.mean_square(against)  # type: ignore[arg-type]
+    against: Against = "truth" if found.truth is not None else "observed"
+    judged.squares = found.mean_square(against)
     details: dict[str, Any] = {"by_coefficient": _lists(found.by_coefficient())}
     if isinstance(found.spectra.grid, XPGrid):
         details["by_wavelength"] = _lists(found.by_wavelength())
         if found.truth is not None:
             details["by_wavelength_truth"] = _lists(found.by_wavelength(against="truth"))
-    details["by_label"] = {}
-    for name in LABEL_EDGES:
-        values = known_label(found.spectra, name)
-        if values is not None:
-            of_known = Reconstruction(
-                found.spectra.with_labels(**{name: values}),
-                found.predicted,
-                found.scatter,
-                found.truth,
-            )
-            table = of_known.by_label(name, against=against)  # type: ignore[arg-type]
-            details["by_label"][name] = _lists(table)
+    details["by_label"] = {name: _lists(found.by_label(name, against=against)) for name in known}
     judged.details |= details
 
 
@@ -274,14 +268,3 @@ def _nuisance(judged: Judgement, stars: CompareStars, latents: np.ndarray, seed:
         parts = partition(latents, seed=seed)
         made = made_of_magnitude(parts, quantities["g_mag"], n_permutations=199, seed=seed)
         judged.details["magnitude_bins"] = made.to_dict()
-
-
-class Judges:
-    """What is the same for every model of a comparison, made when first asked for."""
-
-    def __init__(self, stars: CompareStars, seed: int) -> None:
-        self.stars, self.seed = stars, seed
-
-    @cached_property
-    def alpha(self) -> AlphaStars | None:
-        return AlphaStars.of(self.stars, self.seed)

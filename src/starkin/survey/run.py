@@ -100,12 +100,20 @@ class Run:
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         """Time the body and note the step as done when it ends without an error."""
-        start = time.perf_counter()
+        wall, cpu = time.perf_counter(), time.process_time()
         yield
-        self.steps[name] = {"seconds": round(time.perf_counter() - start, 3)}
+        self.steps[name] = {
+            "seconds": round(time.perf_counter() - wall, 3),
+            "cpu_seconds": round(time.process_time() - cpu, 3),
+        }
         self._save()
 
     @property
     def seconds(self) -> dict[str, float]:
         """Wall time of each step that is done [s]."""
         return {name: entry["seconds"] for name, entry in self.steps.items()}
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time of all steps that are done, on all cores together [s]."""
+        return round(sum(entry.get("cpu_seconds", 0.0) for entry in self.steps.values()), 1)

@@ -67,6 +67,17 @@ def test_seeded_and_saved_without_loss(trained: BoostedClassifier, tmp_path: Pat
         BoostedClassifier.load(tmp_path / "cemp")
 
 
+def test_the_probability_is_a_column_that_says_what_it_is() -> None:
+    config = BoostedConfig(name="cemp", n_trees=5)
+    model = BoostedClassifier(config).fit(*examples(300, 1))
+    spectra, _ = examples(20, 2)
+    told = model.with_probability(spectra).labels["cemp_probability"]
+    np.testing.assert_array_equal(told, model.probability(spectra))
+    assert "carbon-enhanced" in told.description
+    with pytest.raises(StarkinError, match="name"):
+        BoostedConfig(name="metal poor")
+
+
 def test_carbon_enhanced_by_hand() -> None:
     labels = {"m_h": [-2.0, -0.5, -2.0, np.nan], "c_m": [1.0, 1.0, 0.5, 1.0]}
     spectra = linear_spectra(4, 0).with_labels(**labels)

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any, Self
 
 import numpy as np
+from astropy.table import Column
 
 from ... import __version__
 from ...io.atomic import atomic_directory
@@ -52,6 +53,8 @@ class BoostedConfig:
 
     Parameters
     ----------
+    name : str
+        Of the class: probabilities are a column ``{name}_probability``.
     n_trees : int
         At most; training stops after ``patience`` trees without a better held-out loss.
     depth : int
@@ -69,6 +72,7 @@ class BoostedConfig:
         Held out, class by class.
     """
 
+    name: str = "member"
     n_trees: int = 400
     depth: int = 5
     learning_rate: float = 0.1
@@ -78,6 +82,11 @@ class BoostedConfig:
     validation_fraction: float = 0.15
 
     def __post_init__(self) -> None:
+        if not self.name.isidentifier():
+            raise StarkinError(
+                f"BoostedConfig.name must be a word that a column can begin with, "
+                f"got {self.name!r}."
+            )
         require_range(self, "n_trees", 1, 100_000)
         require_range(self, "depth", 1, 30)
         require_range(self, "learning_rate", 1e-6, 1.0)
@@ -205,6 +214,17 @@ class BoostedClassifier:
         normalised = Preprocessing.normalise(spectra)
         features = np.where(normalised.mask, np.nan, normalised.values).astype(np.float32)
         return features, np.asarray(np.isfinite(features).any(axis=1))
+
+    def with_probability(self, spectra: SpectrumSet) -> SpectrumSet:
+        """The set with the probability of each star as a label column that says what it is."""
+        meaning = columns.info(self.column).description or f"Probability of {self.config.name}"
+        column = Column(self.probability(spectra), description=f"{meaning}, by boosted trees")
+        return spectra.with_labels(**{self.column: column})
+
+    @property
+    def column(self) -> str:
+        """Name of the column of probabilities."""
+        return columns.probability(self.config.name)
 
     # --- as a directory -------------------------------------------------------------
     def save(self, directory: str | os.PathLike[str]) -> None:
