@@ -8,6 +8,7 @@ from scipy.stats import kstest
 
 from starkin.simulate import galaxy, tracks
 from starkin.simulate.populations import (
+    about_tracks,
     alpha_split,
     component_fractions,
     draw_component,
@@ -228,3 +229,15 @@ def test_single_population_is_one_sequence():
     assert stars.logg.min() > 3.7
     assert stars.mass.min() >= 0.7
     assert stars.mass.max() <= 1.2
+
+
+def test_off_the_tracks_luminosity_stays():
+    stars = draw_field(2000, 6.0, 15.0, rng(8))
+    moved = about_tracks(stars, 0.01, rng(9))
+    off = np.log(moved.teff / stars.teff)
+    assert off.std() == pytest.approx(0.01, rel=0.06)
+    assert abs(off.mean()) < 4 * 0.01 / np.sqrt(2000)
+    assert np.array_equal(moved.log_l, stars.log_l)
+    by_hand = tracks.gravity(moved.mass, moved.log_l, moved.teff)
+    on_track = tracks.gravity(stars.mass, stars.log_l, stars.teff)
+    assert moved.logg - stars.logg == pytest.approx(by_hand - on_track, abs=1e-9)

@@ -120,6 +120,19 @@ def test_alpha_signal_off_leaves_labels_and_takes_the_features(survey):
     assert np.median(enhanced) > 3 * np.median(plain)
 
 
+def test_scatter_about_the_tracks_moves_ordinary_stars_only(survey):
+    moved = simulate_survey(40, seed=1, track_scatter=0.01)
+    on = survey[:40]
+    assert np.array_equal(moved.label("true_m_h"), on.label("true_m_h"), equal_nan=True)
+    assert np.array_equal(moved.label("true_a_v"), on.label("true_a_v"))
+    off = np.log(moved.label("true_teff") / on.label("true_teff"))
+    field = np.asarray(on.labels["class_name"]) == "field"
+    assert 0.006 < np.std(off[field]) < 0.015
+    assert not np.any(off[~field & np.isfinite(off)])
+    with pytest.raises(StarkinError, match="track_scatter"):
+        SurveyConfig(track_scatter=0.2)
+
+
 def test_classes_come_at_the_shares_asked_for():
     shares = dict.fromkeys(("carbon", "be", "unknown"), 0.3)
     found = simulate_survey(120, seed=3, fractions=shares)

@@ -53,6 +53,10 @@ class SurveyConfig:
     alpha_signal : bool
         False computes every spectrum at [α/M] = 0 while labels keep both sequences: no
         method can tell them by the α features then.
+    track_scatter : float
+        Standard deviation of ln Teff of ordinary stars about the tracks, at constant
+        luminosity: what helium, convection, rotation and spots do and tracks leave out.
+        Without it, gravity, temperature and metallicity tell age and α of a giant.
     g_bright, g_faint : float
         Limits of G; DR3 publishes XP spectra to 17.65.
     correlations : bool
@@ -69,6 +73,7 @@ class SurveyConfig:
     preset: str = "survey"
     fractions: Mapping[str, float] | None = None
     alpha_signal: bool = True
+    track_scatter: float = 0.0
     g_bright: float = 6.0
     g_faint: float = 17.65
     correlations: bool = False
@@ -99,6 +104,10 @@ class SurveyConfig:
             raise StarkinError(
                 "SurveyConfig.g_bright and g_faint must satisfy 2 <= g_bright < g_faint <= 21, "
                 f"got {self.g_bright} and {self.g_faint}."
+            )
+        if not 0 <= self.track_scatter <= 0.1:
+            raise StarkinError(
+                f"SurveyConfig.track_scatter must lie in 0..0.1, got {self.track_scatter}."
             )
         if not 0.2 <= self.error_underestimate <= 5:
             raise StarkinError(

@@ -26,7 +26,15 @@ import numpy as np
 
 from . import galaxy, tracks
 
-__all__ = ["PHASES", "Stars", "alpha_split", "draw_field", "draw_single", "g_absolute"]
+__all__ = [
+    "PHASES",
+    "Stars",
+    "about_tracks",
+    "alpha_split",
+    "draw_field",
+    "draw_single",
+    "g_absolute",
+]
 
 PHASES = ("main_sequence", "subgiant", "giant_branch", "red_clump")
 # Density near the Sun of each component, all masses (Bland-Hawthorn & Gerhard 2016, sec. 5-6).
@@ -337,3 +345,20 @@ def draw_single(n: int, bright: float, faint: float, rng: np.random.Generator) -
 
     stars = draw_component("thin_disc", n, bright, faint, rng, keep)
     return replace(stars, phase=np.zeros(n, dtype=int))
+
+
+def about_tracks(stars: Stars, scatter: float, rng: np.random.Generator) -> Stars:
+    """Stars moved off their tracks in temperature, at constant luminosity and mass.
+
+    Parameters
+    ----------
+    stars : Stars
+        On the tracks.
+    scatter : float
+        Standard deviation of ln Teff.
+    rng : Generator
+        Source of chance.
+    """
+    off = scatter * rng.standard_normal(len(stars))
+    # g ∝ M Teff⁴ / L
+    return replace(stars, teff=stars.teff * np.exp(off), logg=stars.logg + 4 * off / np.log(10))

@@ -11,7 +11,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from . import galaxy, labels
 from .config import PRESETS, SurveyConfig
 from .instrument import observe, transits
 from .light import WAVELENGTH, extinction, flux_at_ten_parsec
-from .populations import Stars
+from .populations import Stars, about_tracks
 from .rare import draw_class
 
 __all__ = ["PRESETS", "SurveyConfig", "iterate_survey", "simulate_survey"]
@@ -37,7 +37,7 @@ BLOCK = 1024  # stars drawn together; part of what a seed means
 def _block(config: SurveyConfig, seed: int, index: int, n: int) -> SpectrumSet:
     """The first ``n`` stars of a block: all are drawn, these get spectra."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
-    draw, scan, noise, catalogue = rng.spawn(4)
+    draw, scan, noise, catalogue, off_tracks = rng.spawn(5)
     shares = config.class_shares()
     names = sorted(shares)
     chosen = draw.choice(len(names), size=BLOCK, p=np.array([shares[x] for x in names]))
@@ -45,7 +45,11 @@ def _block(config: SurveyConfig, seed: int, index: int, n: int) -> SpectrumSet:
     for i, name in enumerate(names):
         where = np.flatnonzero(chosen == i)
         if where.size:
-            groups.append(draw_class(name, where.size, config.g_bright, config.g_faint, draw))
+            group = draw_class(name, where.size, config.g_bright, config.g_faint, draw)
+            if config.track_scatter and group.name == "field":
+                moved = about_tracks(group.stars, config.track_scatter, off_tracks)
+                group = replace(group, stars=moved)
+            groups.append(group)
             places.append(where)
     back = np.argsort(np.concatenate(places), kind="stable")[:n]
     light = flux_at_ten_parsec(groups, [where < n for where in places], config.alpha_signal)
