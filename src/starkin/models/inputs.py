@@ -9,19 +9,23 @@ from typing import Self
 import numpy as np
 from torch import Tensor
 
-from ..spectra import SpectrumSet, StarkinError, XPGrid
+from ..spectra import SpectrumSet, StarkinError, WavelengthGrid, XPGrid
 from ..spectra.flags import Flag
-from ..spectra.quality import require_normalised
+from ..spectra.quality import quality_flags, signal_to_noise
 from ..spectra.transform import Standardiser
 from .conditions import Conditions
 from .preprocessing import Prepared, Preprocessing
 
-__all__ = ["Inputs", "PreparedInputs", "Rows", "split_rows", "usable_rows"]
+__all__ = ["Inputs", "PreparedInputs", "Rows", "lowest_snr", "split_rows", "usable_rows"]
 
 #: Stars, by a slice or by their numbers.
 Rows = slice | np.ndarray
 
-_LOOKED_AT = 512
+#: Training stars that tell which S/N a model has seen.
+_SNR_STARS = 2000
+#: A star is flagged below this part of the training's S/N; of noise one part in a hundred or
+#: less no model learns anything, so that better training spectra count as S/N 100.
+_FAR, _GOOD_SNR = 0.25, 100.0
 
 
 @dataclass(frozen=True)
@@ -60,10 +64,20 @@ class PreparedInputs:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Scaling of the spectra, and the conditions if there are any."""
+    """Scaling of the spectra, and the conditions if there are any.
+
+    Attributes
+    ----------
+    preprocessing : Preprocessing
+    conditions : Conditions or None
+    lowest_snr : float or None
+        S/N per pixel of the worst training spectra (their first percentile); None where it
+        was not kept, and for XP coefficients.
+    """
 
     preprocessing: Preprocessing
     conditions: Conditions | None
+    lowest_snr: float | None = None
 
     @classmethod
     def fit(
@@ -88,7 +102,8 @@ class Inputs:
             preprocessing = Preprocessing(
                 Standardiser(centre * even, scale * even, spectra.unit.to_string())
             )
-        return cls(preprocessing, Conditions.fit(spectra, names, rows) if names else None)
+        conditions = Conditions.fit(spectra, names, rows) if names else None
+        return cls(preprocessing, conditions, lowest_snr(spectra, rows))
 
     def prepare(self, spectra: SpectrumSet) -> PreparedInputs:
         """Everything but the arithmetic on the spectra.
@@ -99,10 +114,12 @@ class Inputs:
             If a label column that the model is told is missing altogether, or fluxes are
             not normalised to the continuum.
         """
-        # A few hundred stars tell whether a set was normalised; medians of all take seconds.
-        require_normalised(spectra[:_LOOKED_AT])
         prepared = self.preprocessing.prepare(spectra)
         flags = prepared.flags()
+        if isinstance(spectra.grid, WavelengthGrid):
+            seen = self.lowest_snr
+            least = None if seen is None else _FAR * min(seen, _GOOD_SNR)
+            flags |= quality_flags(spectra, lowest_snr=least)
         if self.conditions is None:
             return PreparedInputs(prepared, np.empty((len(spectra), 0)), flags)
         values = self.conditions.of(spectra)
@@ -116,16 +133,32 @@ class Inputs:
         arrays = {f"scaling.{k}": v for k, v in self.preprocessing.to_arrays().items()}
         if self.conditions is not None:
             arrays |= {f"conditions.{k}": v for k, v in self.conditions.to_arrays().items()}
+        if self.lowest_snr is not None:
+            arrays["training.lowest_snr"] = np.array(self.lowest_snr)
         return arrays
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Self:
-        parts: dict[str, dict[str, np.ndarray]] = {"scaling": {}, "conditions": {}}
+        parts: dict[str, dict[str, np.ndarray]] = {"scaling": {}, "conditions": {}, "training": {}}
         for name, array in arrays.items():
             part, key = name.split(".", 1)
             parts[part][key] = array
         conditions = Conditions.from_arrays(parts["conditions"]) if parts["conditions"] else None
-        return cls(Preprocessing.from_arrays(parts["scaling"]), conditions)
+        seen = parts["training"].get("lowest_snr")  # Older directories do not tell.
+        preprocessing = Preprocessing.from_arrays(parts["scaling"])
+        return cls(preprocessing, conditions, None if seen is None else float(seen))
+
+
+def lowest_snr(spectra: SpectrumSet, rows: np.ndarray | None = None) -> float | None:
+    """S/N per pixel of the worst of the training rows of fluxes; None for XP coefficients.
+
+    The first percentile of a few thousand stars: one spoilt star says nothing of the rest.
+    """
+    if not isinstance(spectra.grid, WavelengthGrid):
+        return None
+    rows = np.arange(len(spectra)) if rows is None else rows
+    few = rows[np.unique(np.linspace(0, len(rows) - 1, _SNR_STARS).round().astype(int))]
+    return float(np.nanpercentile(signal_to_noise(spectra[few]), 1))
 
 
 def usable_rows(spectra: SpectrumSet, names: Sequence[str]) -> np.ndarray:

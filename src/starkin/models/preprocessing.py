@@ -15,9 +15,12 @@ from torch import Tensor
 from ..spectra import SpectrumSet, XPGrid, columns
 from ..spectra.flags import Flag
 from ..spectra.photometry import g_flux, is_normalised, normalise
+from ..spectra.quality import require_normalised
 from ..spectra.transform import Standardiser
 
 __all__ = ["Prepared", "Preprocessing", "Standardised"]
+
+_LOOKED_AT = 512
 
 
 @dataclass(frozen=True)
@@ -145,8 +148,11 @@ class Preprocessing:
         Raises
         ------
         StarkinError
-            If the spectra are in a unit that the standardisation was not fitted for.
+            If the spectra are in a unit that the standardisation was not fitted for, or fluxes
+            are not normalised to the continuum.
         """
+        # A few hundred stars tell whether a set was normalised; medians of all take seconds.
+        require_normalised(spectra[:_LOOKED_AT])
         self.standardiser.transform(self.normalise(spectra[:1]))  # refuses what does not fit
         if not isinstance(spectra.grid, XPGrid) or is_normalised(spectra):
             return Prepared(spectra, None, spectra.mask, self.standardiser)

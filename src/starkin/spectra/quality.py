@@ -27,37 +27,47 @@ __all__ = [
 NORMALISED_RANGE = (0.5, 1.3)
 
 _ROWS = 4096  # stars at a time
+_PIXELS = 512  # at least so many, spread evenly, decide a star's flags
 
 
-def signal_to_noise(spectra: SpectrumSet) -> np.ndarray:
-    """Median of flux over error of the usable pixels, shape (n_stars,); NaN without any."""
-    return _medians(spectra, lambda part: part.values / part.errors)
+def signal_to_noise(spectra: SpectrumSet, *, step: int = 1) -> np.ndarray:
+    """Median of flux over error of the usable pixels, shape (n_stars,); NaN without any.
+
+    With a ``step`` of every so many-th pixel only, which is as much quicker.
+    """
+    return _medians(spectra, lambda part: part.values / part.errors, step)
 
 
-def flux_levels(spectra: SpectrumSet) -> np.ndarray:
-    """Median flux of the usable pixels, shape (n_stars,), in the unit of the set."""
-    return _medians(spectra, lambda part: part.values)
+def flux_levels(spectra: SpectrumSet, *, step: int = 1) -> np.ndarray:
+    """Median flux of the usable pixels, shape (n_stars,), in the unit of the set.
+
+    With a ``step`` of every so many-th pixel only, which is as much quicker.
+    """
+    return _medians(spectra, lambda part: part.values, step)
 
 
-def _medians(spectra: SpectrumSet, of) -> np.ndarray:  # type: ignore[no-untyped-def]
+def _medians(  # type: ignore[no-untyped-def]
+    spectra: SpectrumSet, of, step: int = 1
+) -> np.ndarray:
+    """Of every ``step``-th pixel."""
     result = np.full(len(spectra), np.nan)
     for start in range(0, len(spectra), _ROWS):
         part = spectra[start : start + _ROWS]
-        values = of(part).astype(np.float64)
-        whole = ~part.mask.any(axis=1)
+        values, mask = of(part)[:, ::step].astype(np.float64), part.mask[:, ::step]
+        whole = ~mask.any(axis=1)
         medians = np.full(len(part), np.nan)
         if whole.any():
             medians[whole] = np.median(values[whole], axis=1)
-        for i in np.flatnonzero(~whole & ~part.mask.all(axis=1)).tolist():
-            medians[i] = np.median(values[i, ~part.mask[i]])
+        for i in np.flatnonzero(~whole & ~mask.all(axis=1)).tolist():
+            medians[i] = np.median(values[i, ~mask[i]])
         result[start : start + len(part)] = medians
     return result
 
 
-def looks_normalised(spectra: SpectrumSet) -> np.ndarray:
+def looks_normalised(spectra: SpectrumSet, *, step: int = 1) -> np.ndarray:
     """Which stars have a median flux near 1, shape (n_stars,); true for stars without any flux,
     of which another flag tells."""
-    level = flux_levels(spectra)
+    level = flux_levels(spectra, step=step)
     low, high = NORMALISED_RANGE
     return ~((level < low) | (level > high))
 
@@ -103,17 +113,23 @@ def quality_flags(spectra: SpectrumSet, *, lowest_snr: float | None = None) -> n
     spectra : SpectrumSet
         Normalised.
     lowest_snr : float, optional
-        S/N per pixel below which a star is flagged: the lowest that a model has seen.
+        S/N per pixel below which a star is flagged.
 
     Returns
     -------
     ndarray of int32, shape (n_stars,)
+
+    Notes
+    -----
+    Medians are of 512 or more pixels spread evenly over the spectrum: those of all 7,214 of an
+    APOGEE spectrum differ by a percent and take as long as encoding it.
     """
+    step = max(1, spectra.n_pixels // _PIXELS)
     flags = np.zeros(len(spectra), dtype=np.int32)
     flags[spectra.mask.any(axis=1)] |= Flag.PARTLY_MASKED
     flags[spectra.mask.all(axis=1)] |= Flag.NOT_ENCODED
-    flags[~looks_normalised(spectra)] |= Flag.NOT_NORMALISED
+    flags[~looks_normalised(spectra, step=step)] |= Flag.NOT_NORMALISED
     if lowest_snr is not None:
         with np.errstate(invalid="ignore"):
-            flags[signal_to_noise(spectra) < lowest_snr] |= Flag.LOW_SNR
+            flags[signal_to_noise(spectra, step=step) < lowest_snr] |= Flag.LOW_SNR
     return flags

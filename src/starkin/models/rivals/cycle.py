@@ -29,7 +29,7 @@ from ...spectra.flags import Flag
 from .. import training
 from ..base import Decoded, Progress, refuse_conditions
 from ..compression import Compression
-from ..inputs import Inputs, PreparedInputs, split_rows
+from ..inputs import Inputs, PreparedInputs, lowest_snr, split_rows
 from ..preprocessing import Preprocessing
 from .cycle_config import CycleStarNetConfig
 from .cycle_inputs import CommonAxes, usual_scaling
@@ -116,7 +116,8 @@ class CycleStarNet(ReconstructingModel):
         made, made_rows, _, made_held_out = split_rows(
             made, None, (), config.validation_fraction, seed + 1
         )
-        inputs = Inputs(Preprocessing(usual_scaling(train, rows, config.floor)), None)
+        scaling = Preprocessing(usual_scaling(train, rows, config.floor))
+        inputs = Inputs(scaling, None, lowest_snr(train, rows))
         identity = {
             "settings": config.to_dict(),
             "seed": seed,

@@ -37,7 +37,7 @@ from ...spectra import Grid, SpectrumSet, StarkinError, columns
 from ...spectra.flags import Flag
 from ..base import Decoded, Progress, refuse_conditions
 from ..conditions import Conditions
-from ..inputs import Inputs
+from ..inputs import Inputs, lowest_snr
 from ..preprocessing import Prepared, Preprocessing, Standardised
 from ..stored_model import StoredModel
 from ..training import explicit_threads
@@ -175,7 +175,7 @@ class LabelModel(StoredModel):
                 f"parts, got {len(train)} to train on and {len(validation)} to validate."
             )
         self.grid = train.grid
-        self._inputs = Inputs(Preprocessing.fit(train), None)
+        self._inputs = Inputs(Preprocessing.fit(train), None, lowest_snr(train))
         self.labels = self.learn_labels(train)
         sets = [self._training_set(s) for s in (train, validation)]
         network = self.make_network(train.grid, seed).to(self.device)
