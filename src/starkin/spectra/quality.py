@@ -5,6 +5,8 @@ A wrong set is one clear error; a wrong star in a good set is a flag.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from astropy import units as u
 
@@ -35,7 +37,7 @@ def signal_to_noise(spectra: SpectrumSet, *, step: int = 1) -> np.ndarray:
 
     With a ``step`` of every so many-th pixel only, which is as much quicker.
     """
-    return _medians(spectra, lambda part: part.values / part.errors, step)
+    return _medians(spectra, lambda some: spectra.values[some] / spectra.errors[some], step)
 
 
 def flux_levels(spectra: SpectrumSet, *, step: int = 1) -> np.ndarray:
@@ -43,24 +45,23 @@ def flux_levels(spectra: SpectrumSet, *, step: int = 1) -> np.ndarray:
 
     With a ``step`` of every so many-th pixel only, which is as much quicker.
     """
-    return _medians(spectra, lambda part: part.values, step)
+    return _medians(spectra, lambda some: spectra.values[some], step)
 
 
-def _medians(  # type: ignore[no-untyped-def]
-    spectra: SpectrumSet, of, step: int = 1
+def _medians(
+    spectra: SpectrumSet, of: Callable[[tuple[slice, slice]], np.ndarray], step: int
 ) -> np.ndarray:
-    """Of every ``step``-th pixel."""
+    """Median of what ``of`` tells of some stars and pixels, for every star."""
     result = np.full(len(spectra), np.nan)
     for start in range(0, len(spectra), _ROWS):
-        part = spectra[start : start + _ROWS]
-        values, mask = of(part)[:, ::step].astype(np.float64), part.mask[:, ::step]
+        some = slice(start, start + _ROWS), slice(None, None, step)
+        values, mask = of(some).astype(np.float64), spectra.mask[some]
+        medians = result[some[0]]
         whole = ~mask.any(axis=1)
-        medians = np.full(len(part), np.nan)
         if whole.any():
             medians[whole] = np.median(values[whole], axis=1)
         for i in np.flatnonzero(~whole & ~mask.all(axis=1)).tolist():
             medians[i] = np.median(values[i, ~mask[i]])
-        result[start : start + len(part)] = medians
     return result
 
 
