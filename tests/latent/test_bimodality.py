@@ -8,6 +8,7 @@ import pytest
 from starkin.io import Latents
 from starkin.latent.bimodality import (
     TOLERANCES,
+    _odd_features,
     alpha_baselines,
     alpha_test,
     balance_pairs,
@@ -149,3 +150,32 @@ def test_only_alpha_tells_pairs_apart():
     nothing = matched_test({"latents": latents}, pairs)[0]
     assert nothing.p_value > 0.01
     assert nothing.to_dict()["n"] == len(pairs)
+
+
+def test_features_of_a_pair_by_hand():
+    """Differences 2 and −2 (σ 2), means 1 and 3 (standardised −1 and 1)."""
+    first, second = np.array([[0.0], [4.0]]), np.array([[2.0], [2.0]])
+    found = _odd_features(first, second)
+    assert found == pytest.approx(np.array([[1.0, -1.0], [-1.0, -1.0]]))
+    # They turn round with the order of the two stars.
+    assert _odd_features(second, first) == pytest.approx(-found)
+
+
+def test_alpha_is_found_beneath_larger_differences_of_labels():
+    """Few pairs, many latents, and label differences ten times as large as what α does."""
+    rng = np.random.default_rng(4)
+    n, d = 240, 10
+    # Either star of a pair as far from their common place: no spread tells which is which.
+    place, apart = rng.normal(size=(n, 3)), 0.15 * rng.normal(size=(n, 3))
+    labels = np.concatenate([place - apart, place + apart])
+    mixing = rng.normal(size=(4, d))
+    alpha = 0.01 * np.repeat([-1.0, 1.0], n)
+    known = np.column_stack([labels, alpha]) @ mixing
+    latents = known + 0.01 * rng.normal(size=known.shape)
+    pairs = np.column_stack([np.arange(n), n + np.arange(n)])
+    linear = matched_test({"latents": latents}, pairs)[0].accuracy
+    kernel = matched_test({"latents": latents}, pairs, classifier="rbf")[0].accuracy
+    assert linear.low > 0.7
+    assert linear.low > kernel.value + 0.05
+    nothing = np.column_stack([labels, 0 * alpha]) @ mixing + 0.01 * rng.normal(size=known.shape)
+    assert matched_test({"latents": nothing}, pairs)[0].p_value > 0.01
