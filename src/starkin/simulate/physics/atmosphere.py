@@ -31,6 +31,7 @@ LN_TAU = np.log(10.0) * np.linspace(-5.2, 1.6, 25)
 """Natural logarithm of the Rosseland optical depths of the layers."""
 
 _ROSSELAND_WAVELENGTHS = np.geomspace(95.0, 14000.0, 48)  # nm
+_LARGEST_X = 80.0  # of hc/λkT
 
 
 @dataclass(frozen=True)
@@ -59,17 +60,24 @@ def _rosseland_table() -> OpacityTable:
     )
 
 
+@cache
+def _reduced_frequencies() -> torch.Tensor:
+    """hc/λk [K] of the wavelengths of the Rosseland mean."""
+    return torch.tensor(c.HC_OVER_K_NM / _ROSSELAND_WAVELENGTHS)
+
+
 def rosseland_mean(state: State) -> torch.Tensor:
     """Rosseland mean opacity [cm^-1], shape ``(n_points,)`` (see the module)."""
     table = _rosseland_table()
     # Scale by a typical free path, for the sake of float32; it drops out.
     scale = 1e18 / state.hydrogen
     opacity = table.evaluate(table.mixture(state.temperature, table.weights(state, scale)))
-    lam = torch.tensor(table.wavelength_nm)
-    x = (c.HC_OVER_K_NM / lam) / state.temperature[:, None]
+    # The range of float32 ends at e^-87; of what weighs so little nothing is seen.
+    x = ((_reduced_frequencies() / state.temperature[:, None]).float()).clamp(max=_LARGEST_X)
     # dB/dT per ln λ, up to a factor: x⁵ e^x/(e^x - 1)² (with λ dλ = λ² d ln λ).
-    weight = x**5 * torch.exp(-x) / torch.expm1(-x) ** 2 / x
-    mean = weight.sum(1) / (weight / opacity.double().clamp(min=1e-12)).sum(1)
+    below = torch.expm1(-x)
+    weight = (x * x).square_().mul_(below + 1).div_(below.square_())
+    mean = weight.sum(1) / weight.div_(opacity.clamp_(min=1e-12)).sum(1)
     t, density = state.temperature, state.mass_density
     iron = c.ELEMENT_INDEX["Fe"]
     metals = state.abundances[:, iron] / float(c.solar_abundances()[iron])

@@ -37,7 +37,7 @@ class _Tile(NamedTuple):
 
     start: int
     stop: int
-    columns: torch.Tensor  # indices of line columns
+    columns: torch.Tensor  # indices of line columns at the lower node, then at the upper
     table: torch.Tensor  # (n_nodes, n_columns, n_wave)
     ramp: torch.Tensor  # (2, n_wave): shares of the left and right end
 
@@ -82,8 +82,8 @@ class ResolvedTable:
                 _Tile(
                     start,
                     stop,
-                    torch.from_numpy(used),
-                    torch.from_numpy(table[:, used].astype(np.float32)),
+                    torch.from_numpy(np.concatenate([used, used + len(self._pivots)])),
+                    torch.from_numpy(table[:, used].astype(np.float32, order="C")),
                     torch.from_numpy(np.stack([1 - share, share]).astype(np.float32)),
                 )
             )
@@ -125,45 +125,42 @@ def _tile_bounds(wavelength: np.ndarray) -> list[tuple[int, int]]:
 def normalised_flux(atmosphere: Atmosphere, table: ResolvedTable) -> torch.Tensor:
     """Emergent flux over the flux without lines, shape ``(n_stars, n_wave)``, float32."""
     n_layers, n = len(atmosphere.layers), len(atmosphere.opacity[0])
-    weights, ends, nodes, shares = [], [], [], []
-    for depth, state in enumerate(atmosphere.layers):
-        scale = float(np.exp(LN_TAU[depth])) / atmosphere.opacity[depth]
-        weights.append(table.line_weights(state, scale))
-        ends.append(table.continuum(state, scale))
-        node, share = table.intervals(state.temperature)
-        nodes.append(node)
-        shares.append(share)
+    # All layers of all stars as one gas, the surface first.
+    gas = State.join(atmosphere.layers)
+    depth = torch.tensor(np.exp(LN_TAU)).repeat_interleave(n)
+    scale = depth / torch.cat(atmosphere.opacity)
+    ends = table.continuum(gas, scale).view(n_layers, n, -1)
     lam = torch.tensor(table.ends, dtype=torch.float32)
-    sources = [planck(state.temperature, lam) for state in atmosphere.layers]
+    sources = planck(gas.temperature, lam).view(n_layers, n, -1)
     smooth = FluxIntegrator(LN_TAU)
     for opacity, source in zip(ends, sources, strict=True):
         smooth.add(opacity, source)
     level = smooth.flux().view(n, -1, 2).unbind(1)
-    opacity_ends = torch.stack(ends).view(n_layers, n, -1, 2).unbind(2)
-    source_ends = torch.stack(sources).view(n_layers, n, -1, 2).unbind(2)
+    opacity_ends = ends.view(n_layers, n, -1, 2).unbind(2)
+    source_ends = sources.view(n_layers, n, -1, 2).unbind(2)
 
     # Layers of all stars in order of temperature: one matrix product per interval.
-    node, share = torch.cat(nodes), torch.cat(shares)
+    node, share = table.intervals(gas.temperature)
     order = torch.argsort(node, stable=True)
     place = torch.empty_like(order)
     place[order] = torch.arange(order.numel())
     values, counts = torch.unique_consecutive(node[order], return_counts=True)
     stops = torch.cumsum(counts, 0).tolist()
     groups = list(zip(values.tolist(), [0, *stops[:-1]], stops, strict=True))
-    own, upper = torch.cat(weights)[order], share[order, None]
-    both = torch.stack([own * (1 - upper), own * upper], dim=1)
+    own, upper = table.line_weights(gas, scale)[order].T, share[order]
+    # Columns of both nodes as rows: picking some of them is then a copy of whole rows.
+    both = torch.cat([own * (1 - upper), own * upper])
 
     half_steps = (0.5 * np.diff(LN_TAU, prepend=LN_TAU[0])).astype(np.float32)
-    out = torch.empty(n, table.wavelength_nm.size, dtype=torch.float32)
+    out = np.empty((n, table.wavelength_nm.size), np.float32)
     buffer = torch.empty(n_layers * n * max(t.stop - t.start for t in table.tiles))
     for k, tile in enumerate(table.tiles):
         n_wave = tile.stop - tile.start
         lines = buffer[: n_layers * n * n_wave].view(n_layers * n, n_wave)
-        used = both[:, :, tile.columns].flatten(1)
+        used = both.index_select(0, tile.columns)
         for value, start, stop in groups:
             pair = tile.table[value : value + 2].flatten(0, 1)
-            torch.mm(used[start:stop], pair, out=lines[start:stop])
-        result = np.empty((n, n_wave), np.float32)
+            torch.mm(used[:, start:stop].T, pair, out=lines[start:stop])
         emergent(
             lines.numpy(),
             place.view(n_layers, n).numpy(),
@@ -172,7 +169,7 @@ def normalised_flux(atmosphere: Atmosphere, table: ResolvedTable) -> torch.Tenso
             tile.ramp.numpy(),
             half_steps,
             np.ascontiguousarray(level[k].numpy()),
-            result,
+            out,
+            tile.start,
         )
-        out[:, tile.start : tile.stop] = torch.from_numpy(result)
-    return out
+    return torch.from_numpy(out)

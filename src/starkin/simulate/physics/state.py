@@ -12,6 +12,7 @@ the exponents span hundreds of decades.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -19,13 +20,15 @@ import numpy as np
 import torch
 
 from . import constants as c
+from .charge_kernel import charge_balance
 from .partition import MOLECULES, atomic_partition, molecular_partition
 
 __all__ = ["SPECIES_INDEX", "State", "solve_state"]
 
 _N_NODES = 800
 _T_RANGE = (1000.0, 120000.0)
-_N_IONISATION_ITERATIONS = 12
+_N_ITERATIONS = 12  # of the charge balance
+_N_MORE = 18  # without a guess to start from
 _N_MOLECULE_ITERATIONS = 25
 # Bound in the competition for C, N and O; the hydrides enter it linearly.
 _OXIDES_AND_CARBIDES = ("CO", "CN", "C2", "N2", "SiO", "TiO", "CH", "NH", "OH")
@@ -82,6 +85,11 @@ def _tables() -> dict[str, torch.Tensor]:
     }
 
 
+@cache
+def _masses() -> torch.Tensor:
+    return torch.tensor([e.mass for e in c.ELEMENTS], dtype=torch.float64)
+
+
 def _look_up(name: str, temperature: torch.Tensor) -> torch.Tensor:
     """Linear interpolation in ln T of a table of logarithms, shape ``(n_points, n_columns)``."""
     low, high = np.log(_T_RANGE)
@@ -121,11 +129,16 @@ class State:
     _densities: torch.Tensor | None = None
     _over_partition: torch.Tensor | None = None
 
+    @classmethod
+    def join(cls, states: Sequence[State]) -> State:
+        """The points of several states one after the other."""
+        names = ("temperature", "electrons", "hydrogen", "h1", "h2", "abundances", "ratios")
+        return cls(*(torch.cat([getattr(state, name) for state in states]) for name in names))
+
     @property
     def mass_density(self) -> torch.Tensor:
         """[g cm^-3]"""
-        mass = torch.tensor([e.mass for e in c.ELEMENTS], dtype=torch.float64)
-        return self.hydrogen * (self.abundances @ mass) * c.ATOMIC_MASS_UNIT
+        return self.hydrogen * (self.abundances @ _masses()) * c.ATOMIC_MASS_UNIT
 
     def density(self, symbol: str, stage: int) -> torch.Tensor:
         """Number density of an atom or ion (``stage`` 0, 1, 2)."""
@@ -169,30 +182,6 @@ class State:
             self._neutral, self._molecules = _molecular_equilibrium(self)
 
 
-def _hydrogen_and_charge(
-    ln_ne: torch.Tensor,
-    particles: torch.Tensor,
-    abundances: torch.Tensor,
-    saha: torch.Tensor,
-    k_h2: torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Neutral H, H nuclei and total positive charge for a trial electron density."""
-    ne = torch.exp(ln_ne)
-    r1 = torch.exp((saha[..., 0] - ln_ne[:, None]).clamp(max=300.0))
-    r2 = torch.exp((saha[..., 1] - ln_ne[:, None]).clamp(max=300.0))
-    below = 1 + r1 * (1 + r2)
-    charge_per_h = abundances * r1 * (1 + 2 * r2) / below
-    others = abundances[:, 1:].sum(1)
-    # Particles other than electrons: N_H (1 + others) - n(H2), with N_H = h1 (1 + r1) + 2 K h1².
-    atoms = (particles - ne).clamp(min=1e-6 * particles)
-    linear = (1 + others) * (1 + r1[:, 0])
-    square = (2 * (1 + others) - 1) * k_h2
-    h1 = 2 * atoms / (linear + torch.sqrt(linear**2 + 4 * square * atoms))
-    nuclei = h1 * (1 + r1[:, 0]) + 2 * k_h2 * h1**2
-    charge = h1 * r1[:, 0] + nuclei * charge_per_h[:, 1:].sum(1)
-    return h1, nuclei, charge
-
-
 def solve_state(
     temperature: torch.Tensor,
     pressure: torch.Tensor,
@@ -219,33 +208,20 @@ def solve_state(
     saha = _look_up("saha", temperature).reshape(len(temperature), len(c.ELEMENTS), 2)
     k_h2 = torch.exp(_look_up("molecules", temperature)[:, 0].clamp(max=200.0))
     particles = pressure / (c.BOLTZMANN * temperature)
-    # The charge balance falls monotonically with ne: bracketed secant in ln ne.
-    low = torch.log(particles * 1e-14)
-    high = torch.log(particles * 0.9999)
-    y = (0.5 * (low + high) if electrons is None else torch.log(electrons)).clamp(low, high)
-    slope = torch.full_like(y, -1.5)
-    y_old = residual_old = None
-    n_iterations = _N_IONISATION_ITERATIONS + (18 if electrons is None else 0)
-    for _ in range(n_iterations):
-        _, _, charge = _hydrogen_and_charge(y, particles, abundances, saha, k_h2)
-        residual = torch.log(charge.clamp(min=1e-200)) - y
-        low = torch.where(residual > 0, y, low)
-        high = torch.where(residual < 0, y, high)
-        if y_old is not None and residual_old is not None:
-            step = y - y_old
-            secant = (residual - residual_old) / torch.where(
-                step.abs() < 1e-12, torch.ones_like(step), step
-            )
-            slope = torch.where(step.abs() < 1e-12, slope, secant.clamp(-50.0, -0.9))
-        y_old, residual_old = y, residual
-        trial = y - residual / slope
-        outside = (trial <= low) | (trial >= high)
-        y = torch.where(outside & (residual.abs() > 1e-13), 0.5 * (low + high), trial)
-        if float(residual.abs().max()) < 1e-8:
-            break
-    h1, nuclei, _ = _hydrogen_and_charge(y, particles, abundances, saha, k_h2)
-    ratios = torch.exp((saha - y[:, None, None]).clamp(max=300.0))
-    return State(temperature, torch.exp(y), nuclei, h1, k_h2 * h1**2, abundances, ratios)
+    result = torch.empty(3, len(temperature), dtype=torch.float64)
+    ratios = torch.empty_like(saha)
+    charge_balance(
+        particles.numpy(),
+        abundances.contiguous().numpy(),
+        saha.numpy(),
+        k_h2.numpy(),
+        np.empty(0) if electrons is None else electrons.numpy(),
+        _N_ITERATIONS + (_N_MORE if electrons is None else 0),
+        result.numpy(),
+        ratios.numpy(),
+    )
+    ne, h1, nuclei = result.unbind(0)
+    return State(temperature, ne, nuclei, h1, k_h2 * h1**2, abundances, ratios)
 
 
 def _molecular_equilibrium(
