@@ -26,6 +26,7 @@ __all__ = ["hydrogen_columns", "occupation", "oscillator_strength"]
 _NE_NODES = 10.0 ** np.arange(11.0, 18.76, 0.5)
 _N_LOWER = 8
 _WING = 1.5
+_SHORT = 1.02  # ratio of the ends of a window that shows single lines
 _WING_AREA = 2.3963  # ∫ (1 + u²)^(-5/4) du
 _N_UPPER = 42
 # Absorption oscillator strengths of the first members of a series (Wiese & Fuhr 2009).
@@ -100,18 +101,26 @@ def _add_line(
 
 
 def _own_grid(wavelength_nm: np.ndarray, lowers: range, doppler_nm: float) -> np.ndarray:
-    """Wavelengths enough to draw the lines by straight pieces: fewer than a fine grid has."""
+    """Wavelengths enough to draw the lines by straight pieces: fewer than a fine grid has.
+
+    In a short window they lie closer: what one pixel in a thousand of a wide spectrum sees is
+    here the whole. Between points a ratio q apart, wings (Δλ^-5/2) are off by (q - 1)² at most.
+    """
     low, high = wavelength_nm[0], wavelength_nm[-1]
-    smooth = np.geomspace(low, high, max(2, int(np.log(high / low) * 2500) + 2))
-    offsets = np.concatenate([[0.0], np.geomspace(0.15 * doppler_nm, 40 * doppler_nm, 26)])
+    short = high / low < _SHORT
+    per_ln, n_offsets = (40_000, 80) if short else (2500, 26)
+    smooth = np.geomspace(low, high, max(2, int(np.log(high / low) * per_ln) + 2))
+    offsets = np.concatenate([[0.0], np.geomspace(0.15 * doppler_nm, 40 * doppler_nm, n_offsets)])
     offsets = np.concatenate([-offsets[:0:-1], offsets])
     edges = [1e7 * n**2 / c.RYDBERG for n in lowers]
     points = [smooth, *[np.array([e, np.nextafter(e, 2 * e)]) for e in edges]]
     for lower in lowers:
         for upper in range(lower + 1, _N_UPPER + 1):
             centre = _line_centre(lower, upper)
-            if low < centre < high:
-                points.append(centre + offsets * centre / 500.0)
+            around = centre + offsets * centre / 500.0
+            # Lines beyond the edge too: their wings reach in.
+            if around[-1] > low and around[0] < high:
+                points.append(around)
     grid = np.unique(np.concatenate(points))
     return grid[(grid >= low) & (grid <= high)]
 
