@@ -102,12 +102,23 @@ _MWM = {
 }
 
 
-def mwm(path: Path, tables: dict[str, int], *, visit: bool = False, gaia: int = 77) -> dict:
-    """An mwmStar or mwmVisit; ``tables`` counts the rows of APOGEE/APO and so on."""
+def mwm(
+    path: Path,
+    tables: dict[str, int],
+    *,
+    visit: bool = False,
+    gaia: int = 77,
+    stray: tuple[int, ...] = (),
+) -> dict:
+    """An mwmStar or mwmVisit; ``tables`` counts the rows of APOGEE/APO and so on.
+
+    Visits ``stray`` are not in the stack: resampled with no velocity.
+    """
     rng = np.random.default_rng(9)
     primary = fits.PrimaryHDU()
     primary.header.update({"V_ASTRA": "0.6.0", "SDSS_ID": 34, "APOGEEID": "", "RA": 198.4346})
     primary.header.update({"GAIA2_ID": 23423, "GAIA3_ID": gaia, "DEC": 67.110405})
+    primary.header["DATASUM"] = "0"
     hdus, content = [primary], {}
     for where in ("BOSS/APO", "BOSS/LCO", "APOGEE/APO", "APOGEE/LCO"):
         instrument, site = where.split("/")
@@ -122,6 +133,8 @@ def mwm(path: Path, tables: dict[str, int], *, visit: bool = False, gaia: int = 
         table["v_rad"] = np.full(n, 12.0)
         if visit:
             table["mjd"] = 59804 + np.arange(n)
+            table["in_stack"] = ~np.isin(np.arange(n), stray)
+            flags = flags.astype(np.uint64)
         else:
             table["min_mjd"], table["max_mjd"] = np.full(n, 59804), np.full(n, 59866)
             table["wavelength"] = np.tile(
@@ -139,7 +152,14 @@ def mwm(path: Path, tables: dict[str, int], *, visit: bool = False, gaia: int = 
     return content
 
 
-def galah(folder: Path, star: int, camera: int, velocity: float = 30.0) -> dict:
+def galah(
+    folder: Path,
+    star: int,
+    camera: int,
+    velocity: float = 30.0,
+    slit: str = "OUT",
+    named: bool = True,
+) -> dict:
     start, step = {
         1: (4713.0, 0.046),
         2: (5648.0, 0.0547),
@@ -152,11 +172,11 @@ def galah(folder: Path, star: int, camera: int, velocity: float = 30.0) -> dict:
     relative[7] = 0
     primary = fits.PrimaryHDU(flux.astype(np.float32))
     primary.header.update({"CRVAL1": start, "CDELT1": step, "CRPIX1": 1, "RVCOM": velocity})
-    primary.header.update({"WAV_OK": 1, "PLATE": 1, "SLITMASK": "OUT"})
+    primary.header.update({"WAV_OK": 1, "PLATE": 1, "SLITMASK": slit})
     hdus = [primary]
     for name in ("normalized", "relative_error", "sky", "teluric", "scattered", "cross_talk"):
         data = relative if name == "relative_error" else np.ones(4096)
-        hdus.append(fits.ImageHDU(data.astype(np.float32), name=name))
+        hdus.append(fits.ImageHDU(data.astype(np.float32), name=name if named else None))
     hdus.append(fits.ImageHDU(np.full(4096, 0.2, np.float32), name="resolution_profile"))
     path = folder / f"{star}{camera}.fits"
     fits.HDUList(hdus).writeto(path, overwrite=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import warnings
 
 import numpy as np
@@ -11,6 +12,8 @@ from astropy.io import fits
 from starkin.io import identify, read
 from starkin.io.pixel_masks import BAD_PIXELS
 from starkin.spectra import StarkinError
+from starkin.spectra.flags import Flag
+from starkin.spectra.quality import quality_flags
 
 from . import survey_files as files
 
@@ -140,6 +143,53 @@ def test_mwmvisit_keeps_every_visit(tmp_path):
     np.testing.assert_array_equal(spectra.values[:, 10:], content["APOGEE/APO"][:, 10:])
 
 
+def test_a_visit_that_no_velocity_brought_to_rest_is_masked(tmp_path):
+    path = tmp_path / "mwmVisit-0.6.0-34.fits"
+    files.mwm(path, {"APOGEE/APO": 3, "APOGEE/LCO": 1}, visit=True, stray=(1,))
+    spectra = read(path)
+    assert spectra.mask.all(axis=1).tolist() == [False, True, False, False]
+    assert spectra.labels["in_stack"].tolist() == [True, False, True, True]
+    assert np.flatnonzero(spectra.mask[0]).tolist() == [5, 6]
+
+
+def test_a_visit_that_could_not_be_resampled_is_masked(tmp_path):
+    """Astra leaves flux and inverse variance at zero there."""
+    path = tmp_path / "mwmVisit-0.6.0-34.fits"
+    files.mwm(path, {"APOGEE/LCO": 2}, visit=True)
+    with fits.open(path, mode="update") as hdus:
+        hdus[4].data["flux"][1] = 0
+        hdus[4].data["ivar"][1] = 0
+    spectra = read(path)
+    assert spectra.mask.all(axis=1).tolist() == [False, True]
+    assert (quality_flags(spectra) & Flag.NOT_ENCODED).astype(bool).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("write", [files.apstar, files.aspcapstar])
+def test_gzipped_files_give_the_same(tmp_path, write):
+    path = tmp_path / f"asStar-dr17-{NAME}.fits"
+    write(path)
+    packed = path.with_name(path.name + ".gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    plain, again = read(path), read(packed)
+    np.testing.assert_array_equal(plain.values, again.values)
+    np.testing.assert_array_equal(plain.mask, again.mask)
+    assert plain.source_id[0] == again.source_id[0]
+    assert plain.labels["apogee_id"][0] == again.labels["apogee_id"][0] == NAME
+
+
+def test_mwmstar_agrees_with_specutils_on_every_table(tmp_path):
+    from specutils.io.default_loaders.sdss_v import load_sdss_mwm_list
+
+    path = tmp_path / "mwmStar-0.6.0-34.fits"
+    files.mwm(path, {"BOSS/LCO": 1, "APOGEE/APO": 1})
+    boss, apogee = load_sdss_mwm_list(str(path))
+    for theirs, ours in ((boss, read(path, format="mwm-boss")), (apogee, read(path))):
+        # Their wavelengths are the column's float32.
+        np.testing.assert_allclose(ours.grid.wavelength, theirs.spectral_axis.value, rtol=1e-7)
+        used = ~ours.mask[0]
+        np.testing.assert_array_equal(ours.values[0, used], np.ravel(theirs.flux.value)[used])
+
+
 def test_mwm_agrees_with_specutils(tmp_path):
     from specutils.io.default_loaders.sdss_v import load_sdss_mwm_1d
 
@@ -175,6 +225,14 @@ def test_galah(tmp_path):
     assert np.flatnonzero(spectra.mask[0]).tolist() == [7]
     assert spectra.label("radial_velocity")[0] == 30
     assert spectra.label("camera")[0] == 2
+
+
+def test_galah_with_the_slit_mask_and_without_names_of_extensions(tmp_path):
+    content = files.galah(tmp_path, 170418003701205, 3, slit="IN      ", named=False)
+    assert identify(content["path"]) == "galah"
+    spectra = read(content["path"])
+    assert spectra.grid.resolution == 42_000
+    np.testing.assert_allclose(spectra.errors[0, 8:], 0.02 * content["flux"][8:], rtol=1e-6)
 
 
 def test_galah_under_another_name(tmp_path):

@@ -2,7 +2,9 @@
 
 Layouts: ``apStar`` and ``aspcapStar`` of DR17 in https://data.sdss.org/datamodel/files/ , under
 ``APOGEE_REDUX/APRED_VERS/stars/TELESCOPE/FIELD`` and
-``APOGEE_ASPCAP/APRED_VERS/ASPCAP_VERS/TELESCOPE/FIELD``.
+``APOGEE_ASPCAP/APRED_VERS/ASPCAP_VERS/TELESCOPE/FIELD``. That visits are at rest when combined, in
+vacuum, on log10 λ = 4.179 + 6e-6 i, says https://www.sdss4.org/dr17/irspec/spectra/ ; what the bits
+of the mask mean, https://www.sdss4.org/dr17/irspec/apogee-bitmasks .
 """
 
 from __future__ import annotations

@@ -2,9 +2,13 @@
 
 Layout of Astra 0.5 to 0.8 (DR19 and later): a primary header with the star's
 ids, then BOSS/APO, BOSS/LCO, APOGEE/APO, APOGEE/LCO as binary tables with
-``flux``, ``ivar``, ``pixel_flags`` and ``continuum``; log10 λ in the header (CRVAL,
-CDELT, NPIXELS) or, in mwmStar, in a column ``wavelength``. Vacuum, rest frame.
-https://www.sdss.org/dr19/mwm/astra/output-files
+``flux``, ``ivar``, ``pixel_flags`` and ``continuum``, without rows where there is nothing;
+log10 λ in the header (CRVAL, CDELT, NPIXELS) or, in mwmStar, in a column ``wavelength``.
+Vacuum, rest frame: https://www.sdss.org/dr19/mwm/astra/output-files , and the program that writes
+them, ``src/astra/products/mwm.py`` and ``apogee.py`` in https://github.com/sdss/astra .
+
+The frame has an exception there: a visit that is not ``in_stack`` has no velocity and is resampled
+with 0 km/s, as if it were at rest. Such visits are masked.
 """
 
 from __future__ import annotations
@@ -127,6 +131,8 @@ def _of_table(
     if instrument == "APOGEE" and "pixel_flags" in data:
         # BOSS's own pipeline has set the inverse variance of its bad pixels to 0.
         bad = bad_pixels(column("pixel_flags"), choices.bad_pixels)
+    if "in_stack" in data:
+        bad |= ~column("in_stack").astype(bool)[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
         errors = 1 / np.sqrt(ivar)
     labels = Table()
@@ -154,4 +160,5 @@ _TABLE_LABELS = {
     columns.STARFLAG: "spectrum_flags",
     "telescope": "telescope",
     "mjd": "mjd",
+    "in_stack": "in_stack",
 }
