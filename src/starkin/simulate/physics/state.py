@@ -132,8 +132,19 @@ class State:
     @classmethod
     def join(cls, states: Sequence[State]) -> State:
         """The points of several states one after the other."""
-        names = ("temperature", "electrons", "hydrogen", "h1", "h2", "abundances", "ratios")
-        return cls(*(torch.cat([getattr(state, name) for state in states]) for name in names))
+
+        def joined(name: str) -> torch.Tensor:
+            return torch.cat([getattr(state, name) for state in states])
+
+        return cls(
+            joined("temperature"),
+            joined("electrons"),
+            joined("hydrogen"),
+            joined("h1"),
+            joined("h2"),
+            joined("abundances"),
+            joined("ratios"),
+        )
 
     @property
     def mass_density(self) -> torch.Tensor:
