@@ -137,6 +137,17 @@ def test_losses_of_the_true_transfer_by_hand():
     assert loss.kl.item() == pytest.approx(math.log(2) - loss.critics.mean().item())
 
 
+def test_split_latents_that_take_no_part_learn_nothing():
+    net, observed = network(), spectra(torch.randn(9, 4))
+    loss = cycle_loss(
+        net, observed, spectra(torch.randn(9, 4)), torch.eye(4), ALL, with_split=False
+    )
+    loss.total.backward()
+    assert loss.split.item() == pytest.approx(0, abs=1e-7)
+    for parameter in net.autoencoder.to_split.parameters():
+        assert not parameter.grad.any()
+
+
 def test_domains_start_alike():
     net = network(n_split=0).autoencoder
     y = torch.randn(5, 4)

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 
-from ..spectra.errors import StarkinError
 from .console import console, errors, steps
 
 PANEL = "Models"
@@ -42,6 +41,9 @@ def train(
         typer.Option("--set", metavar="NAME=VALUE", help="One setting; wins over the file."),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.", min=1)] = None,
+    synthetic: Annotated[
+        str | None, typer.Option(help="Synthetic spectra beside FILES (cycle-starnet).")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, …")] = "cpu",
     cut: Annotated[str, typer.Option(help="full, good or pristine.")] = "full",
@@ -57,6 +59,7 @@ def train(
     Example: starkin train fader pairs.h5 --out model --set adversary_weight=1e-4
     """
     from ..models.load import kinds, new_model
+    from ..spectra.errors import StarkinError
     from ..survey.derived import fill_in
     from ..survey.inputs import load_spectra
     from ..survey.selection import selected
@@ -69,7 +72,8 @@ def train(
             raise StarkinError(f"Name the spectra to train a {kind} model on.")
         settings = read_settings(config)
         settings |= dict(_setting(text) for text in set_ or [])
-        settings |= {k: v for k, v in (("recipe", recipe), ("epochs", epochs)) if v is not None}
+        options = {"recipe": recipe, "epochs": epochs, "synthetic": synthetic}
+        settings |= {name: value for name, value in options.items() if value is not None}
         model = new_model(kind, settings, device=device)
         spectra = load_spectra(files)
         spectra = spectra[selected(fill_in(spectra), cut, select)]
@@ -83,6 +87,8 @@ def train(
 
 def _setting(text: str) -> tuple[str, Any]:
     """``name=value``, the value read as in a TOML file, or as a word."""
+    from ..spectra.errors import StarkinError
+
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise StarkinError(f"--set {text} is no setting; write name=value.")

@@ -226,6 +226,8 @@ def cycle_loss(
     synthetic: Spectra,
     axes: Tensor,
     weights: CycleWeights,
+    *,
+    with_split: bool = True,
 ) -> CycleLoss:
     """All losses of a batch of observed and synthetic spectra, of other stars.
 
@@ -240,6 +242,8 @@ def cycle_loss(
         Orthonormal: spectra are mean + axes·y.
     weights : CycleWeights
         Of the losses beside the reconstruction within a domain, whose weight is 1.
+    with_split : bool
+        Whether split latents take part; they are 0 otherwise.
     """
     net = network.autoencoder
 
@@ -253,10 +257,12 @@ def cycle_loss(
         return moved(y.mean(0), y)
 
     z_obs, s_obs = net.encode_observed(observed.y)
+    s_obs = s_obs * float(with_split)
     z_syn = net.encode_synthetic(synthetic.y)
     obs_obs, syn_syn = net.decode_observed(z_obs, s_obs), net.decode_synthetic(z_syn)
     syn_obs, obs_syn = net.decode_observed(z_syn, s_obs), net.decode_synthetic(z_obs)
     z_syn_obs, s_syn_obs = net.encode_observed(syn_obs)
+    s_syn_obs = s_syn_obs * float(with_split)
     z_obs_syn = net.encode_synthetic(obs_syn)
     # The way through the synthetic domain loses what is split: it is kept aside.
     obs_syn_obs = net.decode_observed(z_obs_syn, s_obs)

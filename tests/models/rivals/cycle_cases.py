@@ -26,7 +26,7 @@ SMALL: dict[str, Any] = {
     "hidden": (32, 16),
     "critic": (16,),
     "components": 12,
-    "epochs": 30,
+    "epochs": 20,
     "batch_size": 140,
     "learning_rate": 1e-2,
 }

@@ -220,7 +220,8 @@ class CycleStarNet(ReconstructingModel):
                     (batch, (t[drawn] for t in pool)), means, strict=True
                 )
             )
-            return cycle_loss(network, observed, synthetic, axes, weights)
+            with_split = done >= self.config.split_from
+            return cycle_loss(network, observed, synthetic, axes, weights, with_split=with_split)
 
         return loss
 

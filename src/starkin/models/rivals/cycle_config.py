@@ -37,6 +37,9 @@ class CycleStarNetConfig:
     cycle_weight, adversarial_weight, latent_weight, change_weight, split_weight : float
         Of the losses beside the reconstruction within a domain, whose weight is 1: squared
         errors and changes in units of the usual error, cross-entropies in nats.
+    split_from : float
+        Part of the run after which split latents take part: what shared latents can say has
+        been learnt by then.
     floor : float
         Errors are taken as no smaller than this share of a pixel's scatter among observed
         stars, so that spectra of very high S/N do not drown the other losses.
@@ -56,13 +59,14 @@ class CycleStarNetConfig:
     critic: tuple[int, ...] = (64, 64)
     components: int = 40
     cycle_weight: float = 1.0
-    adversarial_weight: float = 1.0
+    adversarial_weight: float = 0.3
     latent_weight: float = 1.0
     change_weight: float = 1.0
     split_weight: float = 0.2
+    split_from: float = 0.3
     floor: float = 0.02
     epochs: int = 60
-    batch_size: int = 64
+    batch_size: int = 128
     learning_rate: float = 2e-3
     validation_fraction: float = 0.05
 
@@ -78,6 +82,7 @@ class CycleStarNetConfig:
         require_range(self, "components", 1, 100_000)
         for loss in ("cycle", "adversarial", "latent", "change", "split"):
             require_range(self, f"{loss}_weight", 0.0, 1e6)
+        require_range(self, "split_from", 0.0, 1.0)
         require_range(self, "floor", 0.0, 1.0)
         require_range(self, "epochs", 1, 1_000_000)
         require_range(self, "batch_size", 2, 10_000_000)
