@@ -156,9 +156,24 @@ def test_versions_name_the_package_and_torch():
     assert "torch" in result.output
 
 
-def test_help_does_not_wait_for_torch():
-    code = "import sys; import starkin.cli; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def loaded(code: str, among: str) -> list[str]:
+    """Which of some libraries a fresh interpreter has after running the code."""
+    code += f"; import sys; print(*set('{among}'.split()) & set(sys.modules), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stderr.split()
+
+
+@pytest.mark.parametrize("command", [[], ["discover"], ["compare"], ["twins"]])
+def test_help_waits_for_no_heavy_library(command):
+    code = f"from starkin.cli import app; app({[*command, '--help']}, standalone_mode=False)"
+    heavy = "astropy bokeh faiss matplotlib numba numpy pandas polars pyarrow scipy sklearn torch"
+    assert loaded(code, heavy) == []
+
+
+def test_the_rooms_import_no_library_that_few_of_their_users_need():
+    assert loaded("import starkin.latent.twins", "torch faiss bokeh matplotlib") == []
+    assert loaded("import starkin.survey", "faiss bokeh matplotlib xgboost specutils") == []
+    assert loaded("import faiss", "faiss torch") == ["faiss"]  # The question can be answered.
 
 
 def test_the_demo_ends_with_a_report(tmp_path):

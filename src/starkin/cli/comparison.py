@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 from rich.table import Table
 
@@ -79,6 +78,8 @@ def _show(found: Comparison) -> None:
 
 
 def _cell(value: object, form: str) -> str:
+    import numpy as np
+
     if isinstance(value, (float, np.floating)) and not np.isfinite(value):
         return "-"
     return form.format(value)

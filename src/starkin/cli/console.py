@@ -17,8 +17,6 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from ..spectra.errors import StarkinError
-
 __all__ = ["EXIT_FAILED", "EXIT_INTERRUPTED", "console", "errors", "steps"]
 
 #: The job failed; the sentence on standard error says why. (2 is a wrong command line.)
@@ -33,6 +31,8 @@ _errors = Console(stderr=True)
 @contextmanager
 def errors() -> Iterator[None]:
     """Turn an error of the user's into one sentence and an exit code; keep bugs loud."""
+    from ..spectra.errors import StarkinError
+
     try:
         yield
     except StarkinError as error:

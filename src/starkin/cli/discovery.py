@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from ..spectra.errors import StarkinError
 from .console import console, errors, steps
 
 PANEL = "Populations"
@@ -160,6 +159,7 @@ def demo(
 def _by_composition(latents, model: Path):
     from ..latent.whitened import whitened_latents
     from ..models.load import load_model
+    from ..spectra.errors import StarkinError
 
     network = load_model(model)
     prior = network.twin_prior()

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from ..spectra.errors import StarkinError
 from .console import console, errors, steps
 
 PANEL = "Twins"
@@ -55,6 +54,7 @@ def twins(
     from ..io import Latents
     from ..io.catalogue import write_table
     from ..models.load import load_model
+    from ..spectra.errors import StarkinError
     from ..survey.inputs import load_spectra
     from ..survey.twin_search import find_twins
     from .tables import show_twins
@@ -116,7 +116,7 @@ def edit(
     """
     from ..io import write_spectra, write_vectors
     from ..models.load import load_model
-    from ..spectra import XPGrid
+    from ..spectra import StarkinError, XPGrid
     from ..survey.editing import edit_spectra, with_chemistry_of
     from ..survey.inputs import load_spectra
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import faiss
 import numpy as np
 
 from ..spectra.errors import StarkinError
+
+if TYPE_CHECKING:
+    import faiss
 
 __all__ = ["EXACT_LIMIT", "CandidateIndex"]
 
@@ -75,6 +78,8 @@ class CandidateIndex:
         StarkinError
             If no point is finite.
         """
+        import faiss  # A fifth of a second that only a search should cost.
+
         rows = np.flatnonzero(np.isfinite(points).all(axis=1))
         if rows.size == 0:
             raise StarkinError("No star has finite latents; there is nothing to search.")
@@ -110,6 +115,8 @@ class CandidateIndex:
 
 
 def _cells(data: np.ndarray, seed: int) -> faiss.IndexIVFFlat:
+    import faiss
+
     n, d = data.shape
     n_cells = max(1, int(2 * np.sqrt(n)))
     index = faiss.IndexIVFFlat(faiss.IndexFlatL2(d), d, n_cells)
@@ -142,6 +149,8 @@ def _tune(
 
 @contextmanager
 def _threads(workers: int) -> Iterator[None]:
+    import faiss
+
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(workers)
     try:
