@@ -64,6 +64,29 @@ def test_twins_share_composition_and_differ_in_the_rest(pairs):
     assert pairs.unit.is_equivalent("")
 
 
+@pytest.mark.parametrize("kind", ["independent", "galactic"])
+def test_twins_of_one_pattern_have_metallicities_of_their_own(kind):
+    pairs = simulate_pairs(300, seed=4, model=MODEL, compositions=kind, shared="pattern")
+    x_h, m_h = truth(pairs), pairs.label("m_h")
+    x_fe = x_h - m_h[:, None]
+    np.testing.assert_array_equal(m_h, pairs.label("true_fe_h"))
+    np.testing.assert_allclose(x_fe[::2], x_fe[1::2], atol=1e-12)
+    # Twins' metallicities have nothing to do with each other, nor with the pattern.
+    assert abs(np.corrcoef(m_h[::2], m_h[1::2])[0, 1]) < 0.2
+    assert abs(np.corrcoef(m_h, x_fe[:, ELEMENTS.index("Mg")])[0, 1]) < 0.2
+    if kind == "independent":
+        assert m_h.std() == pytest.approx(0.2, rel=0.1)
+        assert x_fe[:, ELEMENTS.index("Mg")].std() == pytest.approx(0.1, rel=0.1)
+    shorter = simulate_pairs(200, seed=4, model=MODEL, compositions=kind, shared="pattern")
+    np.testing.assert_allclose(truth(shorter) - truth(shorter)[:, [15]], x_fe[:400], atol=1e-12)
+    assert pairs.meta["simulated"]["shared"] == "pattern"
+
+
+def test_a_longer_galactic_set_begins_as_a_shorter_one():
+    sets = [simulate_pairs(n, seed=5, model=MODEL, compositions="galactic") for n in (40, 60)]
+    np.testing.assert_array_equal(truth(sets[1])[:80], truth(sets[0]))
+
+
 def test_the_seed_decides_and_a_longer_set_begins_as_a_shorter_one(pairs):
     again = simulate_pairs(60, seed=5, model=MODEL)
     assert again.fingerprint == pairs.fingerprint

@@ -22,6 +22,9 @@ def pairs(
     setting: Annotated[str, typer.Option(help="giants or dwarfs.")] = "giants",
     compositions: Annotated[str, typer.Option(help="independent or galactic.")] = "independent",
     scatter: Annotated[float, typer.Option(help="Of each independent abundance [dex].")] = 0.1,
+    shared: Annotated[
+        str, typer.Option(help="What twins share: composition, or pattern ([X/Fe], not [M/H]).")
+    ] = "composition",
     world: Annotated[str, typer.Option(help="standard or saturated.")] = "standard",
     snr: Annotated[
         list[float] | None,
@@ -48,7 +51,9 @@ def pairs(
         float, typer.Option(help="Unknown macroturbulence, its scatter [km/s].")
     ] = 0.0,
     suffix: Annotated[str, typer.Option(help="Format: .parquet, .fits or .h5.")] = ".parquet",
-    threads: Annotated[int, typer.Option(help="Chunks computed at once.", min=1)] = 1,
+    threads: Annotated[
+        int | None, typer.Option(help="Chunks computed at once; all cores by default.", min=1)
+    ] = None,
 ) -> None:
     """Simulate pairs of stars of one composition and different Teff and log g.
 
@@ -82,6 +87,7 @@ def pairs(
                     own[0],
                     setting=setting,
                     compositions=config,
+                    shared=shared,
                     world=world,
                     model=model,
                     progress=show.of(name),
@@ -100,7 +106,7 @@ def _model(
     lines: Path | None,
     own_grid: Path | None,
     world: str,
-    threads: int,
+    threads: int | None,
 ) -> Any:
     from ..simulate import GridModel, Spectrograph, Synthesiser, read_lines
     from ..spectra.grids import named_grid

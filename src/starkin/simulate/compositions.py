@@ -20,7 +20,7 @@ import numpy as np
 from ..spectra import StarkinError
 from ..spectra.strict import require_one_of, require_range
 
-__all__ = ["COMPOSITIONS", "CompositionConfig", "draw_compositions"]
+__all__ = ["COMPOSITIONS", "CompositionConfig", "draw_compositions", "draw_patterns"]
 
 #: Kinds of compositions.
 COMPOSITIONS = ("independent", "galactic")
@@ -66,18 +66,23 @@ class CompositionConfig:
         Standard deviation of each independent abundance [dex].
     element_scatter : float
         Factor on the scatter of the elements about the Galaxy's trends.
+    m_h_scatter : float
+        Standard deviation of [M/H] about the mean where stars share a pattern [X/Fe] but not their
+        metallicity, if abundances are independent [dex].
     """
 
     kind: str = "independent"
     mean: float = 0.0
     scatter: float = 0.1
     element_scatter: float = 1.0
+    m_h_scatter: float = 0.2
 
     def __post_init__(self) -> None:
         require_one_of(self, "kind", COMPOSITIONS)
         require_range(self, "mean", -2.0, 0.5)
         require_range(self, "scatter", 0.0, 0.5)
         require_range(self, "element_scatter", 0.0, 5.0)
+        require_range(self, "m_h_scatter", 0.0, 0.5)
 
 
 def draw_compositions(
@@ -103,10 +108,47 @@ def draw_compositions(
     return config.mean + fe_h[:, None] + x_fe
 
 
+def draw_patterns(
+    n_patterns: int,
+    n_stars: int,
+    elements: Sequence[str],
+    config: CompositionConfig,
+    rngs: tuple[np.random.Generator, np.random.Generator],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Patterns [X/Fe], shape ``(n_patterns, n_elements)``, and [Fe/H] of stars, ``(n_stars,)``.
+
+    Patterns are those of compositions drawn as ever, their iron taken out; metallicities are
+    drawn apart, for every star its own.
+
+    Parameters
+    ----------
+    n_patterns, n_stars : int
+        How many of each.
+    elements : sequence of str
+        Iron among them.
+    config : CompositionConfig
+        How compositions are drawn.
+    rngs : tuple of Generator
+        Of the patterns and of the metallicities.
+    """
+    iron = list(elements).index("Fe")
+    pattern = draw_compositions(n_patterns, elements, config, rngs[0])
+    if config.kind == "independent":
+        # Elements are independent of each other in [X/Fe] here, as they are in [X/H] there.
+        pattern -= config.mean
+        pattern[:, iron] = 0.0
+        deviate = np.clip(rngs[1].standard_normal(n_stars), -_CUT, _CUT)
+        return pattern, config.mean + config.m_h_scatter * deviate
+    pattern -= pattern[:, [iron]]
+    return pattern, draw_compositions(n_stars, elements, config, rngs[1])[:, iron]
+
+
 def _sequences(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """[Fe/H] and [α/Fe] of the low-α and the high-α sequence."""
-    high = rng.random(n) < _HIGH_ALPHA_SHARE
-    deviate = np.clip(rng.standard_normal((2, n)), -_CUT, _CUT)
+    # Streams of their own: the first compositions do not depend on how many there are.
+    shares, deviates = rng.spawn(2)
+    high = shares.random(n) < _HIGH_ALPHA_SHARE
+    deviate = np.clip(deviates.standard_normal((n, 2)), -_CUT, _CUT).T
     fe_h = np.where(high, -0.40 + 0.22 * deviate[0], -0.02 + 0.18 * deviate[0])
     low_alpha = 0.02 - 0.10 * fe_h
     high_alpha = np.clip(0.16 - 0.25 * fe_h, 0.05, 0.32)

@@ -2,6 +2,8 @@
 
 Stars of one composition share it to the last digit and differ in Teff and log g, which are drawn
 along the giant branch or the main sequence with a spread: what tells them apart is not chemical.
+Twins that share a pattern have the same [X/Fe] and metallicities of their own: to find them, a
+model must have taken [M/H] out as well.
 """
 
 from __future__ import annotations
@@ -15,13 +17,15 @@ from astropy import units as u
 
 from ..spectra import SpectrumSet, StarkinError, columns
 from ..spectra.strict import require_one_of, settings_from
-from .compositions import CompositionConfig, draw_compositions
+from .compositions import CompositionConfig, draw_compositions, draw_patterns
 from .synthesiser import WORLDS, SpectralModel, Synthesiser
 
 __all__ = ["NOMINAL_ERROR", "SETTINGS", "PairsConfig", "simulate_clusters", "simulate_pairs"]
 
 #: Kinds of stars.
 SETTINGS = ("giants", "dwarfs")
+#: What twins have in common.
+SHARED = ("composition", "pattern")
 #: Error that noiseless spectra carry: the synthesiser's own accuracy.
 NOMINAL_ERROR = 1e-4
 
@@ -47,15 +51,20 @@ class PairsConfig:
         One of :data:`~starkin.simulate.synthesiser.WORLDS`.
     compositions : CompositionConfig
         How compositions are drawn.
+    shared : {"composition", "pattern"}
+        What twins have in common: every [X/H]; or every [X/Fe] but not [M/H], for models that are
+        told the metallicity and must find twins without it.
     """
 
     setting: str = "giants"
     world: str = "standard"
     compositions: CompositionConfig = field(default_factory=CompositionConfig)
+    shared: str = "composition"
 
     def __post_init__(self) -> None:
         require_one_of(self, "setting", SETTINGS)
         require_one_of(self, "world", tuple(WORLDS))
+        require_one_of(self, "shared", SHARED)
 
     @classmethod
     def from_dict(cls, given: dict[str, Any]) -> PairsConfig:
@@ -78,9 +87,10 @@ def simulate_pairs(
     *,
     setting: str = "giants",
     compositions: str | CompositionConfig = "independent",
+    shared: str = "composition",
     world: str = "standard",
     model: SpectralModel | None = None,
-    threads: int = 1,
+    threads: int | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> SpectrumSet:
     """Pairs of stars that share a composition, noiseless and continuum-normalised.
@@ -98,13 +108,15 @@ def simulate_pairs(
         Kind of stars.
     compositions : str or CompositionConfig
         ``"independent"``, ``"galactic"``, or settings.
+    shared : {"composition", "pattern"}
+        What twins have in common: all [X/H], or [X/Fe] at metallicities of their own.
     world : str
         One of :data:`~starkin.simulate.synthesiser.WORLDS`.
     model : SpectralModel, optional
         In place of the engine: a :class:`~.synthesiser.Synthesiser` with other pixels or lines,
         or a grid or emulator of your own. ``world`` does not matter then.
-    threads : int
-        Chunks of stars computed at once.
+    threads : int, optional
+        Chunks of stars computed at once; by default as many as torch may use.
     progress : callable, optional
         Told the stars done, the stars in all and a short line.
 
@@ -120,8 +132,8 @@ def simulate_pairs(
     """
     if n_pairs < 1:
         raise StarkinError(f"There must be at least one pair, got n_pairs = {n_pairs}.")
-    members = np.full(n_pairs, 2)
-    return _simulate(members, seed, _config(setting, compositions, world), model, threads, progress)
+    config = _config(setting, compositions, world, shared)
+    return _simulate(np.full(n_pairs, 2), seed, config, model, threads, progress)
 
 
 def simulate_clusters(
@@ -134,7 +146,7 @@ def simulate_clusters(
     compositions: str | CompositionConfig = "galactic",
     world: str = "standard",
     model: SpectralModel | None = None,
-    threads: int = 1,
+    threads: int | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> SpectrumSet:
     """Clusters of one composition each among field stars, noiseless.
@@ -167,10 +179,15 @@ def simulate_clusters(
     return stars.with_labels(**{columns.COMPOSITION_ID: composition})
 
 
-def _config(setting: str, compositions: str | CompositionConfig, world: str) -> PairsConfig:
+def _config(
+    setting: str,
+    compositions: str | CompositionConfig,
+    world: str,
+    shared: str = "composition",
+) -> PairsConfig:
     if isinstance(compositions, str):
         compositions = CompositionConfig(kind=compositions)
-    return PairsConfig(setting, world, compositions)
+    return PairsConfig(setting, world, compositions, shared)
 
 
 def draw_stars(n: int, setting: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -187,18 +204,23 @@ def _simulate(
     seed: int,
     config: PairsConfig,
     model: SpectralModel | None,
-    threads: int,
+    threads: int | None,
     progress: Callable[[int, int, str], None] | None,
 ) -> SpectrumSet:
     if model is None:
         model = Synthesiser(world=config.world, threads=threads)
     if seed < 0:
         raise StarkinError(f"seed must not be negative, got {seed}.")
-    chemistry, stars = np.random.default_rng(seed).spawn(2)
+    chemistry, stars, metals = np.random.default_rng(seed).spawn(3)
     elements = list(model.elements)
-    own = draw_compositions(members.size, elements, config.compositions, chemistry)
     composition = np.repeat(np.arange(members.size), members)
-    x_h = own[composition]
+    if config.shared == "pattern":
+        pattern, fe_h = draw_patterns(
+            members.size, composition.size, elements, config.compositions, (chemistry, metals)
+        )
+        x_h = pattern[composition] + fe_h[:, None]
+    else:
+        x_h = draw_compositions(members.size, elements, config.compositions, chemistry)[composition]
     teff, logg = draw_stars(composition.size, config.setting, stars)
     flux = model(teff, logg, x_h, progress=progress)
     m_h = x_h[:, elements.index("Fe")]

@@ -125,8 +125,9 @@ class Synthesiser:
         One of :data:`WORLDS` or settings of your own.
     lines : LineList, optional
         Real lines of your own in place of the built-in list (:mod:`.line_files` reads them).
-    threads : int
-        Chunks of stars computed at once. The result does not depend on it.
+    threads : int, optional
+        Chunks of stars computed at once; by default as many as torch may use (all cores, or
+        OMP_NUM_THREADS). The result does not depend on it.
 
     Raises
     ------
@@ -141,12 +142,13 @@ class Synthesiser:
         spectrograph: Spectrograph | None = None,
         world: str | World = "standard",
         lines: LineList | None = None,
-        threads: int = 1,
+        threads: int | None = None,
     ) -> None:
         if isinstance(world, str):
             if world not in WORLDS:
                 raise StarkinError(f"world must be one of {', '.join(WORLDS)}, got {world!r}.")
             world = WORLDS[world]
+        threads = torch.get_num_threads() if threads is None else threads
         if threads < 1:
             raise StarkinError(f"threads must be at least 1, got {threads}.")
         self.spectrograph = spectrograph or Spectrograph()
