@@ -285,8 +285,11 @@ def critic_loss(
         order = torch.randperm(len(x), generator=generator, device=generator.device)
         changed = autoencoder.decode(z, u[order])
     hidden = 1.0 if used is None else used
-    real = torch.cat([x * hidden, z, u], dim=1)
-    fake = torch.cat([changed * hidden, z, u[order]], dim=1)
+    # In units of each input's size, as the other networks see spectra: of raw principal scores
+    # the critic would see the first alone.
+    size = hidden / autoencoder.scale
+    real = torch.cat([x * size, z, u], dim=1)
+    fake = torch.cat([changed * size, z, u[order]], dim=1)
     # The critic minimises −distance; what reaches the autoencoder is +λ·distance.
     distance = critic(reverse_gradient(real, weight)).mean()
     distance = distance - critic(reverse_gradient(fake, weight)).mean()

@@ -109,7 +109,8 @@ def evaluate_twins(
         spectra = spectra[rows_kept]
         ceiling = None if ceiling is None else ceiling[rows_kept]
     pool = pool_of(spectra, conditions, partners(spectra.label(columns.COMPOSITION_ID)))
-    inputs = [{"fingerprint": spectra.fingerprint}]
+    fingerprint = spectra.fingerprint  # A hash over all values: seconds.
+    inputs = [{"fingerprint": fingerprint}]
     identity = settings.identity() | {"conditions": list(conditions)}
     run = Run(out, identity, inputs, overwrite=overwrite)
     loaded = {name: _model(model) for name, model in models.items()}
@@ -140,13 +141,13 @@ def evaluate_twins(
     provenance = {
         "versions": versions(),
         "settings": identity | {"snr": [f"{s:g}" for s in settings.snr]},
-        "spectra": {"fingerprint": spectra.fingerprint, "n_stars": len(spectra)},
+        "spectra": {"fingerprint": fingerprint, "n_stars": len(spectra)},
         "models": {n: {"model_id": m.model_id, "kind": m.kind} for n, m in loaded.items()},
         "seconds": run.seconds,
     }
     table.meta = {
         "starkin": provenance["versions"]["starkin"],
-        "spectra": spectra.fingerprint,
+        "spectra": fingerprint,
         "n_stars": len(spectra),
     }
     for name in ("twins.csv", "twins.fits"):
