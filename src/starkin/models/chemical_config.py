@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Self
 
 from ..nets.chemical import Degrees
 from ..spectra import StarkinError, columns
-from ..spectra.strict import settings_from
+from ..spectra.strict import require_range, settings_from, settings_to
 
 __all__ = ["ChemicalConfig", "Stage"]
 
@@ -100,35 +100,29 @@ class ChemicalConfig:
                 "ChemicalConfig.condition_errors must not be negative, "
                 f"got {self.condition_errors!r}."
             )
-        self._within("n_latent", 1, 256)
-        self._within("n_components", 1, 1024)
-        self._within("mean_degree", 0, 12)
-        self._within("loading_degree", 0, 12)
-        self._within("curvature_degree", -1, 12)
-        self._within("sweeps", 1, 1000)
-        self._within("continuum_degree", -1, 20)
-        self._within("rotation_degree", 0, 6)
-        self._within("ridge", 1e-12, 1e6)
-        self._within("reference_error", 1e-6, 1.0)
-        self._within("leakage_inflation", 0.0, 1e4)
-        self._within("basis_stars", 10, 10_000_000)
-        self._within("validation_fraction", 0.001, 0.9)
+        require_range(self, "n_latent", 1, 256)
+        require_range(self, "n_components", 1, 1024)
+        require_range(self, "mean_degree", 0, 12)
+        require_range(self, "loading_degree", 0, 12)
+        require_range(self, "curvature_degree", -1, 12)
+        require_range(self, "sweeps", 1, 1000)
+        require_range(self, "continuum_degree", -1, 20)
+        require_range(self, "rotation_degree", 0, 6)
+        require_range(self, "ridge", 1e-12, 1e6)
+        require_range(self, "reference_error", 1e-6, 1.0)
+        require_range(self, "leakage_inflation", 0.0, 1e4)
+        require_range(self, "basis_stars", 10, 10_000_000)
+        require_range(self, "validation_fraction", 0.001, 0.9)
         if self.n_latent > self.n_components:
             raise StarkinError(
                 f"ChemicalConfig.n_latent must not exceed n_components = {self.n_components}, "
                 f"got {self.n_latent}."
             )
 
-    def _within(self, name: str, low: float, high: float) -> None:
-        value = getattr(self, name)
-        wanted = int if isinstance(low, int) else (int, float)
-        if isinstance(value, bool) or not isinstance(value, wanted) or not low <= value <= high:
-            raise StarkinError(f"ChemicalConfig.{name} must lie in {low}..{high}, got {value!r}.")
-
     # --- as JSON ------------------------------------------------------------
     def to_dict(self) -> dict[str, Any]:
         """JSON types only; :meth:`from_dict` reads it back."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        return settings_to(self)
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> Self:
