@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -119,10 +119,10 @@ class ChemicalModel(StoredModel):
             projected = basis.project(prepared, rows)
             u = self._scaled(prepared)[rows]
             loadings = torch.tensor(basis.loadings())
-            identity = {
+            identity: dict[str, Any] = {
                 "settings": config.to_dict(),
                 "seed": seed,
-                "train": train.fingerprint,
+                "train": train.fingerprint,  # A hash over all values: seconds.
                 "rows": hashlib.sha256(rows.tobytes()).hexdigest(),
             }
             fitted = fit_decoder(
@@ -164,7 +164,7 @@ class ChemicalModel(StoredModel):
             self._decoder = decoder.to(self.device)
             self._usual = self._calibrate(prepared, sample, found)
             metrics = self._metrics(inputs.prepare(held_out_set), held_out)
-        card = self._provenance(train, len(rows), len(held_out), seed)
+        card = self._provenance(identity["train"], len(rows), len(held_out), seed)
         card["metrics"] = metrics
         card["history"] = asdict(fitted.history)
         self._adopt(train.grid, inputs, card)

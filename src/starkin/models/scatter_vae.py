@@ -141,8 +141,8 @@ class ScatterVAE(SpectrumModel):
             "torch": torch.__version__,
             "seed": seed,
             "data": {
-                "train": train.fingerprint,
-                "validation": validation.fingerprint,
+                "train": identity["train"],
+                "validation": identity["validation"],
                 "n_train": len(train),
                 "n_validation": len(validation),
             },

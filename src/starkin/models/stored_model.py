@@ -170,16 +170,14 @@ class StoredModel(SpectrumModel):
         return table
 
     @staticmethod
-    def _provenance(
-        train: SpectrumSet, n_train: int, n_validation: int, seed: int
-    ) -> dict[str, Any]:
-        """The part of a card that says what was trained on."""
+    def _provenance(train: str, n_train: int, n_validation: int, seed: int) -> dict[str, Any]:
+        """The part of a card that says what was trained on; ``train`` is its fingerprint."""
         return {
             "starkin": __version__,
             "torch": torch.__version__,
             "seed": seed,
             "data": {
-                "train": train.fingerprint,
+                "train": train,
                 "n_train": n_train,
                 "n_validation": n_validation,
             },

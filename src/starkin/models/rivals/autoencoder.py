@@ -76,10 +76,10 @@ class AdversarialAutoencoder(ReconstructingModel):
             train, validation, self.conditions, self.config.validation_fraction, seed
         )
         inputs = Inputs.fit(train, rows, self.conditions, centre=_CENTRE, scale=_SCALE)
-        identity = {
+        identity: dict[str, Any] = {
             "settings": self.config.to_dict(),
             "seed": seed,
-            "train": train.fingerprint,
+            "train": train.fingerprint,  # A hash over all values: seconds.
             "rows": hashlib.sha256(rows.tobytes()).hexdigest(),
         }
         self._inputs, self._compression = inputs, None
@@ -108,7 +108,7 @@ class AdversarialAutoencoder(ReconstructingModel):
             self._network = network.autoencoder.eval()
             self._calibrate(prepared, few_of(rows))
             mse = self._mse(inputs.prepare(held_out_set), held_out)
-        card = self._provenance(train, len(rows), len(held_out), seed)
+        card = self._provenance(identity["train"], len(rows), len(held_out), seed)
         card["metrics"] = {
             "mse": mse,
             "adversary_information": history.validation_kl[-1],

@@ -118,10 +118,10 @@ class CycleStarNet(ReconstructingModel):
         )
         scaling = Preprocessing(usual_scaling(train, rows, config.floor))
         inputs = Inputs(scaling, None, lowest_snr(train, rows))
-        identity = {
+        identity: dict[str, Any] = {
             "settings": config.to_dict(),
             "seed": seed,
-            "train": train.fingerprint,
+            "train": train.fingerprint,  # A hash over all values: seconds.
             "synthetic": made.fingerprint,
             "rows": hashlib.sha256(rows.tobytes()).hexdigest(),
         }
@@ -154,8 +154,8 @@ class CycleStarNet(ReconstructingModel):
             self._usual_split = self._encode(prepared, few)[1].mean(0)
             self._calibrate(prepared, few)
             mse = self._mse(inputs.prepare(held_out_set), held_out)
-        card = self._provenance(train, len(rows), len(held_out), seed)
-        card["data"] |= {"synthetic": made.fingerprint, "n_synthetic": len(made_rows)}
+        card = self._provenance(identity["train"], len(rows), len(held_out), seed)
+        card["data"] |= {"synthetic": identity["synthetic"], "n_synthetic": len(made_rows)}
         card["metrics"] = {
             "mse": mse,
             "critic_information": history.validation_kl[-1],

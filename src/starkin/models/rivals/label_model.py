@@ -192,7 +192,7 @@ class LabelModel(StoredModel):
             self._take(network, np.zeros((1, len(self.labels))))
             self.density = self.sampling_labels(sets[0])[np.sort(kept)].astype(np.float64)
             self.usual = self._calibrate(train)
-        card = self._provenance(train, len(train), len(validation), seed) | told
+        card = self._provenance(train.fingerprint, len(train), len(validation), seed) | told
         self._adopt(train.grid, self._inputs, card)
         return self
 

@@ -84,7 +84,7 @@ class LinearModel(StoredModel):
             self._usual = _usual(self._posterior(few, source))
             metrics = self._metrics(inputs.prepare(held_out_set), held_out)
         seconds = time.perf_counter() - started
-        card = self._provenance(train, len(rows), len(held_out), seed)
+        card = self._provenance(train.fingerprint, len(rows), len(held_out), seed)
         card["metrics"] = metrics
         card["history"] = {"log_likelihood": history, "seconds": seconds}
         self._adopt(train.grid, inputs, card)
