@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..io.atomic import atomic_file
 from ..latent.comparison import Comparison
 from ..latent.discovery import Discovery
+from .files import write_page
 
 __all__ = ["write_comparison", "write_report"]
 
@@ -46,10 +46,7 @@ def write_report(
     if not isinstance(discovery, Discovery):
         discovery = Discovery.read(discovery)
     directory = Path(directory)
-    page = directory / "report.html"
-    content = render_page(discovery)
-    with atomic_file(page) as path:
-        path.write_text(content, encoding="utf-8")
+    page = write_page(directory / "report.html", render_page(discovery))
     if figures:
         write_figures(discovery, directory / "figures")
     return page
@@ -88,10 +85,7 @@ def write_comparison(
     if not isinstance(comparison, Comparison):
         comparison = Comparison.read(comparison)
     directory = Path(directory)
-    page = directory / "comparison.html"
-    content = render_comparison(comparison)
-    with atomic_file(page) as path:
-        path.write_text(content, encoding="utf-8")
+    page = write_page(directory / "comparison.html", render_comparison(comparison))
     if figures:
         write_comparison_figures(comparison, directory / "figures")
     return page

@@ -14,10 +14,10 @@ from bokeh.models import ColumnDataSource, CustomJS, Range1d, TapTool, Whisker
 from bokeh.resources import INLINE
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ..io.atomic import atomic_file
 from ..spectra import columns
 from ..spectra.errors import StarkinError
 from ..survey.twin_search import TwinSearch
+from .files import write_page
 from .panels.scene import Panel, plain_figure
 from .style import ACCENT, FAINT, MUTED, TEXT, axis_label, colour
 
@@ -39,11 +39,7 @@ def write_twin_report(found: TwinSearch, directory: str | os.PathLike[str]) -> P
     StarkinError
         If the search compared no spectra, or the file cannot be written.
     """
-    page = Path(directory) / "twins.html"
-    content = render_twin_page(found)
-    with atomic_file(page) as path:
-        path.write_text(content, encoding="utf-8")
-    return page
+    return write_page(Path(directory) / "twins.html", render_twin_page(found))
 
 
 def render_twin_page(found: TwinSearch) -> str:
