@@ -407,12 +407,12 @@ def _join(sets: list[SpectrumSet], on_error: str) -> SpectrumSet:
 def _require_one_grid(sets: list[SpectrumSet]) -> None:
     first = sets[0]
     for other in sets[1:]:
-        if other.grid != first.grid:
+        if why := first.grid.difference(other.grid):
             names = [s.meta.get("files", ["memory"])[0] for s in (other, first)]
             raise GridMismatchError(
                 f"{names[0]} is on another grid ({other.grid.describe()}) than {names[1]} "
-                f"({first.grid.describe()}); read them apart, or resample both onto one grid "
-                "(starkin prepare --grid)."
+                f"({first.grid.describe()}): {why}; read them apart, or resample both onto one "
+                "grid (starkin prepare --grid)."
             )
 
 

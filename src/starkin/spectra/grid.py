@@ -15,6 +15,10 @@ from .errors import GridMismatchError, StarkinError
 __all__ = ["Grid", "WavelengthGrid", "XPGrid", "grid_from_arrays"]
 
 
+# Pixels by which wavelengths of one grid may differ: what float32 leaves of APOGEE's.
+_ROUNDING = 0.01
+
+
 class Grid(ABC):
     """The meaning of the columns of a :class:`~starkin.spectra.SpectrumSet`.
 
@@ -46,12 +50,17 @@ class Grid(ABC):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:16]
 
+    def difference(self, other: Grid) -> str:
+        """What makes ``other`` unfit to stand for this grid, in words; empty if nothing does."""
+        return "" if self == other else "they are of another kind or size"
+
     def require(self, other: Grid, what: str) -> None:
-        """Raise :class:`GridMismatchError` unless ``other`` is this grid."""
-        if self != other:
+        """Raise :class:`GridMismatchError` unless ``other`` can stand for this grid."""
+        if why := self.difference(other):
             raise GridMismatchError(
                 f"{what} is on another grid ({other.describe()}) than expected "
-                f"({self.describe()}); read or resample it onto the expected grid first."
+                f"({self.describe()}): {why}; read or resample it onto the expected grid first "
+                "(starkin prepare --grid)."
             )
 
     def __eq__(self, other: object) -> bool:
@@ -156,6 +165,29 @@ class WavelengthGrid(Grid):
     @property
     def n_pixels(self) -> int:
         return int(self.wavelength.size)
+
+    def difference(self, other: Grid) -> str:
+        """What makes ``other`` unfit to stand for this grid, in words; empty if nothing does.
+
+        Wavelengths may differ by rounding, a hundredth of a pixel, and a resolution that is not
+        stated contradicts none.
+        """
+        if self == other:
+            return ""
+        if not isinstance(other, WavelengthGrid):
+            return "they are of another kind"
+        for name in ("unit", "medium", "frame"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if mine != theirs:
+                return f"the {name} is {theirs}, not {mine}"
+        if self.n_pixels != other.n_pixels:
+            return f"there are {other.n_pixels} pixels, not {self.n_pixels}"
+        shift = np.abs(other.wavelength - self.wavelength) / np.gradient(self.wavelength)
+        if shift.max() > _ROUNDING:
+            return f"wavelengths are up to {shift.max():.3g} pixels away from where they should be"
+        if None not in (self.resolution, other.resolution) and self.resolution != other.resolution:
+            return f"the resolution is {other.resolution:g}, not {self.resolution:g}"
+        return ""
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         return {

@@ -173,7 +173,8 @@ class SpectrumSet:
         if name not in self.labels.colnames:
             raise StarkinError(
                 f"There is no label column {name!r}; the columns are "
-                f"{', '.join(self.labels.colnames) or 'none'}."
+                f"{', '.join(self.labels.colnames) or 'none'}; rename one of them, or join a "
+                "catalogue that has it (starkin prepare --labels)."
             )
         column = self.labels[name]
         # Integers have no NaN to fill in: a masked one must become a float first.
