@@ -8,7 +8,14 @@ from typing import Any, TypeVar
 
 from .errors import StarkinError
 
-__all__ = ["require_one_of", "require_range", "require_widths", "settings_from", "settings_to"]
+__all__ = [
+    "require_at_least",
+    "require_one_of",
+    "require_range",
+    "require_widths",
+    "settings_from",
+    "settings_to",
+]
 
 _Settings = TypeVar("_Settings")
 
@@ -55,6 +62,17 @@ def require_range(settings: Any, name: str, low: float, high: float) -> None:
         raise StarkinError(
             f"{type(settings).__name__}.{name} must lie in {low}..{high}, got {value!r}."
         )
+
+
+def require_at_least(settings: Any, **least: int) -> None:
+    """Whole numbers, each no smaller than the one given with its name."""
+    for name, low in least.items():
+        value = getattr(settings, name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < low:
+            raise StarkinError(
+                f"{type(settings).__name__}.{name} must be a whole number of at least {low}, "
+                f"got {value!r}."
+            )
 
 
 def require_one_of(settings: Any, name: str, allowed: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ from ..simulate.gap import GAPS
 from ..spectra import columns
 from ..spectra.errors import StarkinError
 from ..spectra.splits import Split
-from ..spectra.strict import require_range, settings_from
+from ..spectra.strict import require_at_least, require_range, settings_from
 
 __all__ = [
     "MEASURES",
@@ -54,12 +54,7 @@ class CompareData:
     def __post_init__(self) -> None:
         if isinstance(self.files, str):
             object.__setattr__(self, "files", (self.files,))
-        for name, low in (("n", 200), ("seed", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < low:
-                raise StarkinError(
-                    f"CompareData.{name} must be a whole number of at least {low}, got {value!r}."
-                )
+        require_at_least(self, n=200, seed=0)
 
     @property
     def simulated(self) -> bool:
@@ -227,12 +222,7 @@ class CompareConfig:
             raise StarkinError(
                 f"CompareConfig.cut must be full, good or pristine, got {self.cut!r}."
             )
-        for name in ("seed", "threads"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-                raise StarkinError(
-                    f"CompareConfig.{name} must be a whole number of at least 0, got {value!r}."
-                )
+        require_at_least(self, seed=0, threads=0)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types only; :meth:`from_dict` reads it back."""

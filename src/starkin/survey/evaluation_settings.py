@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from ..spectra.errors import StarkinError
-from ..spectra.strict import settings_from
+from ..spectra.strict import require_at_least, settings_from
 
 __all__ = ["TRACKS", "TwinEvaluation"]
 
@@ -78,18 +78,18 @@ class TwinEvaluation:
             f"one or more of {', '.join(TRACKS)}",
         )
         require("n_known_pairs", 2 <= self.n_known_pairs <= 100, "within 2..100")
-        for name, least in (
-            ("n_seeds", 1),
-            ("n_asked", 0),
-            ("n_candidates", 1),
-            ("n_swapped", 2),
-            ("n_probed", 30),
-            ("max_stars", 0),
-            ("batch", 1),
-            ("workers", 1),
-            ("seed", 0),
-        ):
-            require(name, getattr(self, name) >= least, f"at least {least}")
+        require_at_least(
+            self,
+            n_seeds=1,
+            n_asked=0,
+            n_candidates=1,
+            n_swapped=2,
+            n_probed=30,
+            max_stars=0,
+            batch=1,
+            workers=1,
+            seed=0,
+        )
 
     def trials(self) -> list[tuple[float, int]]:
         """Noise levels with their seeds; without noise one seed says all."""

@@ -13,7 +13,7 @@ from typing import Any, Self
 from ..latent.clusters import FinderSettings
 from ..models.scatter_config import ScatterVAEConfig
 from ..spectra.errors import StarkinError
-from ..spectra.strict import settings_from
+from ..spectra.strict import require_at_least, settings_from
 
 __all__ = ["DiscoverConfig", "read_settings"]
 
@@ -57,20 +57,15 @@ class DiscoverConfig:
     n_spectra_shown: int = 60_000
 
     def __post_init__(self) -> None:
-        for name, low in (
-            ("seed", 0),
-            ("n_model_seeds", 1),
-            ("n_resamples", 2),
-            ("n_surrogates", 1),
-            ("n_permutations", 19),
-            ("n_spectra_shown", 0),
-        ):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < low:
-                raise StarkinError(
-                    f"DiscoverConfig.{name} must be a whole number of at least {low}, "
-                    f"got {value!r}."
-                )
+        require_at_least(
+            self,
+            seed=0,
+            n_model_seeds=1,
+            n_resamples=2,
+            n_surrogates=1,
+            n_permutations=19,
+            n_spectra_shown=0,
+        )
         if self.cut not in ("full", "good", "pristine"):
             raise StarkinError(
                 f"DiscoverConfig.cut must be full, good or pristine, got {self.cut!r}."
