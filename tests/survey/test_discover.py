@@ -135,3 +135,27 @@ def test_settings_come_from_toml_and_unknown_ones_are_named(tmp_path):
     path.write_text("seed = ")
     with pytest.raises(StarkinError, match=r"settings\.toml"):
         read_settings(path)
+
+
+def test_pages_of_populations_show_the_probability_of_a_class(finished, tmp_path):
+    """The classifier's probability of every star, in the catalogue and on the page."""
+    pytest.importorskip("xgboost")
+    from starkin.models.rivals import BoostedClassifier, BoostedConfig
+    from starkin.report.stars import Stars
+
+    folder, _, _ = finished
+    survey = read(folder / "survey.fits")
+    carbon = np.isin(np.asarray(survey.labels["class_name"]).astype(str), ["cemp", "carbon"])
+    trees = BoostedClassifier(BoostedConfig(name="cemp", n_trees=10)).fit(survey, carbon)
+    trees.save(tmp_path / "trees")
+    one = DiscoverConfig.from_dict(QUICK.to_dict() | {"n_model_seeds": 1})
+    found = discover(folder / "survey.fits", tmp_path / "run", one, classifier=tmp_path / "trees")
+    np.testing.assert_allclose(
+        found.catalogue.columns["cemp_probability"], trees.probability(survey), rtol=1e-6
+    )
+    assert "median_cemp_probability" in found.populations.colnames
+    assert Stars.of(found).labels[0] == "cemp_probability"
+    assert Stars.of(found).columns["cemp_probability"].label == "probability of CEMP"
+    # The same run without it is another run.
+    with pytest.raises(StarkinError, match="other settings"):
+        discover(folder / "survey.fits", tmp_path / "run", one)

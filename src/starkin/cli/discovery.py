@@ -29,6 +29,10 @@ def discover(
     simbad: Annotated[
         bool, typer.Option(help="Ask SIMBAD for object types (needs a network).")
     ] = False,
+    classifier: Annotated[
+        Path | None,
+        typer.Option(help="Trained classifier (a folder) whose probability the page shows."),
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="TOML or JSON file with settings.")] = None,
     seed: Annotated[int | None, typer.Option(min=0)] = None,
     cut: Annotated[str | None, typer.Option(help="full, good or pristine.")] = None,
@@ -44,6 +48,8 @@ def discover(
     starkin discover XpContinuousMeanSpectrum_*.csv.gz --labels gaia.fits --out run
 
     starkin discover store --out run --select "bp_rp < 2" --seed 7
+
+    starkin discover store --out run --classifier comparison/classifier/model
     """
     from ..survey import DiscoverConfig, read_settings
     from ..survey import discover as run
@@ -61,6 +67,7 @@ def discover(
                 labels=labels,
                 crossmatch=crossmatch,
                 simbad=simbad,
+                classifier=classifier,
                 overwrite=overwrite,
                 progress=show,
             )

@@ -321,6 +321,8 @@ def _labels(
 
     def rank(name: str) -> tuple[int, bool]:
         # Errors say little in a histogram, so they give way when there are many columns.
+        if name.endswith(columns.probability("")):
+            return -1, False  # who had a class looked for wants to see it
         return _FIRST.index(name) if name in _FIRST else len(_FIRST), name.endswith("_error")
 
     names = sorted((name for name in shown if name not in latents), key=rank)

@@ -68,6 +68,7 @@ _AXIS = {
     columns.OUTLIER_SCORE: "outlier score",
     columns.LOG_LIKELIHOOD: "log-likelihood [nat]",
     columns.MEMBERSHIP: "membership probability",
+    "cemp_probability": "probability of CEMP",
     "absolute_g": "absolute G [mag]",
 }
 
@@ -76,6 +77,9 @@ def axis_label(name: str, unit: str = "") -> str:
     """What an axis or a column heading says for a catalogue column, unit included."""
     if name in _AXIS:
         return _AXIS[name]
+    tail = columns.probability("")
+    if name.endswith(tail):
+        return f"probability of {name.removesuffix(tail).replace('_', ' ')}"
     unit = unit or columns.info(name).unit
     return f"{name} [{unit}]" if unit else name
 

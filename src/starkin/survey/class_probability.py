@@ -75,8 +75,8 @@ def judge_classifier(
     model = BoostedClassifier(config, threads=threads).fit(stars.train, examples, seed=seed)
     model.save(folder / MODEL)
     member = true_members(stars.test, entry.member)
-    judged = model.with_probability(stars.test)
-    probability = judged.label(model.column)
+    told = model.probability_column(stars.test)
+    probability = np.asarray(told)
     if not member.any():
         raise StarkinError(f"None of the test stars meets {entry.member!r}: nothing to judge by.")
     curve = _curve(probability, member)
@@ -87,7 +87,7 @@ def judge_classifier(
                 columns.SOURCE_ID: Column(
                     stars.test.source_id, description=columns.info(columns.SOURCE_ID).description
                 ),
-                model.column: judged.labels[model.column],
+                model.column: told,
                 "member": Column(member, description=f"Whether {entry.member}, by the best known"),
             }
         ),

@@ -19,6 +19,7 @@ from ..latent.null import NullTest, null_test, same_settings
 from ..latent.populations import Populations
 from ..latent.stability import SeedStability, seed_stability
 from ..models import ScatterVAE
+from ..models.rivals import BoostedClassifier
 from ..spectra import SpectrumSet, columns
 from .characterise import characterise
 from .derived import fill_in
@@ -42,6 +43,7 @@ def discover(
     labels: str | Path | Table | None = None,
     crossmatch: str | Path | Table | None = None,
     simbad: bool = False,
+    classifier: str | Path | None = None,
     overwrite: bool = False,
     progress: StepProgress | None = None,
 ) -> Discovery:
@@ -61,6 +63,9 @@ def discover(
         Object types of stars (``source_id``, ``main_type``), for the majority vote.
     simbad : bool
         Ask SIMBAD for the object types that ``crossmatch`` does not give.
+    classifier : path, optional
+        Folder of a :class:`~starkin.models.rivals.BoostedClassifier`: the catalogue and the page
+        get its probability of every star.
     overwrite : bool
         Replace a run with other settings or input.
     progress : callable, optional
@@ -84,6 +89,10 @@ def discover(
     keep = selected(filled, config.cut, config.select)
     spectra, filled = spectra[keep], filled[keep]
     inputs = [{"files": spectra.meta.get("files", []), "fingerprint": spectra.fingerprint}]
+    if classifier is not None:
+        trees = BoostedClassifier.load(classifier)
+        filled = filled.with_labels(**{trees.column: trees.probability_column(spectra)})
+        inputs[0]["classifier"] = trees.card
     run = Run(out, config.to_dict(), inputs, overwrite=overwrite)
     _write_rejected(run, spectra)
     models = [_model(run, spectra, config, k, tell) for k in range(config.n_model_seeds)]

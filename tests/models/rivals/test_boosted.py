@@ -71,7 +71,8 @@ def test_the_probability_is_a_column_that_says_what_it_is() -> None:
     config = BoostedConfig(name="cemp", n_trees=5)
     model = BoostedClassifier(config).fit(*examples(300, 1))
     spectra, _ = examples(20, 2)
-    told = model.with_probability(spectra).labels["cemp_probability"]
+    assert model.column == "cemp_probability"
+    told = model.probability_column(spectra)
     np.testing.assert_array_equal(told, model.probability(spectra))
     assert "carbon-enhanced" in told.description
     with pytest.raises(StarkinError, match="name"):

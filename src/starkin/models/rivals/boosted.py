@@ -215,11 +215,10 @@ class BoostedClassifier:
         features = np.where(normalised.mask, np.nan, normalised.values).astype(np.float32)
         return features, np.asarray(np.isfinite(features).any(axis=1))
 
-    def with_probability(self, spectra: SpectrumSet) -> SpectrumSet:
-        """The set with the probability of each star as a label column that says what it is."""
+    def probability_column(self, spectra: SpectrumSet) -> Column:
+        """The probabilities as a column for catalogues, which says what they are."""
         meaning = columns.info(self.column).description or f"Probability of {self.config.name}"
-        column = Column(self.probability(spectra), description=f"{meaning}, by boosted trees")
-        return spectra.with_labels(**{self.column: column})
+        return Column(self.probability(spectra), description=f"{meaning}, by boosted trees")
 
     @property
     def column(self) -> str:

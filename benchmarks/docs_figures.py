@@ -1,0 +1,47 @@
+"""Small figures for the documentation from the folder of a comparison.
+
+starkin compare benchmarks/compare_20000.toml --out comparison
+python benchmarks/docs_figures.py comparison docs/figures
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from matplotlib import rc_context
+
+from starkin.latent.comparison import Comparison
+from starkin.report.comparison_figures import COMPARISON_FIGURES
+from starkin.report.publication import publication, save_figure
+
+#: Figures of "What do XP latents know?" and of "Models side by side".
+SHOWN = (
+    "kiel_latent", "tracks", "information", "alpha", "nuisance", "gap", "wavelength", "labels",
+    "selection", "phylogeny",
+)  # fmt: skip
+LARGEST = 150_000  # bytes
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("comparison", type=Path, help="folder of starkin compare")
+    parser.add_argument("out", type=Path)
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    found = Comparison.read(given.comparison)
+    for name in SHOWN:
+        path = given.out / f"{name}.png"
+        for dpi in (150, 120, 100, 80):
+            with publication(), rc_context({"savefig.dpi": dpi}):
+                figure = COMPARISON_FIGURES[name](found)
+                if figure is None:
+                    break
+                save_figure(figure, path)
+            if path.stat().st_size < LARGEST:
+                print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+                break
+
+
+if __name__ == "__main__":
+    main()
