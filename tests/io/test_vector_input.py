@@ -320,3 +320,23 @@ def test_gzipped_fits(tmp_path):
     path.write_bytes(gzip.compress(buffer.getvalue()))
     assert identify(path) == "fits-vectors"
     assert len(read(path)) == 3
+
+
+def test_labels_in_other_units(tmp_path):
+    n = 3
+    table = Table({"source_id": np.arange(1, n + 1), "flux": np.ones((n, 5))})
+    table["flux_error"] = np.full((n, 5), 0.01)
+    table["wavelength"] = np.tile(np.linspace(15200, 15201, 5), (n, 1))
+    table["teff"] = [0.45, 0.5, 0.55]
+    table["teff"].unit = "1e4 K"
+    table["radial_velocity"] = [12_000.0, -3_000.0, 0.0]
+    table["radial_velocity"].unit = "m / s"
+    table.write(tmp_path / "units.fits")
+    spectra = read(tmp_path / "units.fits")
+    np.testing.assert_allclose(spectra.label("teff"), [4500, 5000, 5500])
+    assert spectra.labels["teff"].unit == "K"
+    np.testing.assert_allclose(spectra.label("radial_velocity"), [12, -3, 0])
+    table["teff"].unit = "pc"
+    table.write(tmp_path / "parsec.fits")
+    with pytest.raises(StarkinError, match=r"Label column 'teff' is in 'pc', expected 'K'"):
+        read(tmp_path / "parsec.fits")

@@ -5,19 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from astropy import units as u
 from astropy.table import Column, MaskedColumn, Table
 
-from ..spectra import columns
+from ..spectra import StarkinError, columns
 from .archive_columns import XP_COLUMNS
 
 __all__ = ["harmonise_labels"]
+
+# What other units are brought to ours; magnitudes and dex are not: u.mag is 0.4 u.dex to astropy.
+_CONVERTED = [u.K.physical_type, (u.km / u.s).physical_type, u.deg.physical_type]
 
 
 def harmonise_labels(labels: Table) -> None:
     """Bring columns to the archive's types and native bytes, and complete what they say.
 
     Changes ``labels`` in place: text from bytes, the archive's columns in the
-    archive's types, units and descriptions where the file gave none.
+    archive's types, units and descriptions where the file gave none; temperatures, velocities and
+    angles in our units.
+
+    Raises
+    ------
+    StarkinError
+        If such a column has a unit of something else.
     """
     labels.convert_bytestring_to_unicode()  # what FITS and VOTable give
     for name in labels.colnames:
@@ -36,6 +46,32 @@ def harmonise_labels(labels: Table) -> None:
         column.info.description = given or description or None
         if known.unit and column.unit is None:
             column.unit = known.unit
+        elif known.unit and column.dtype.kind in "fiu":
+            _convert(labels, name, u.Unit(known.unit, parse_strict="silent"))
+
+
+def _convert(labels: Table, name: str, wanted: u.UnitBase) -> None:
+    """A temperature, a velocity or an angle in another unit than ours, in ours.
+
+    Raises
+    ------
+    StarkinError
+        If the unit that the file gives measures something else.
+    """
+    column = labels[name]
+    given = u.Unit(column.unit, parse_strict="silent")
+    if isinstance(given, u.UnrecognizedUnit) or wanted.physical_type not in _CONVERTED:
+        return
+    try:
+        factor = given.to(wanted)
+    except u.UnitConversionError:
+        raise StarkinError(
+            f"Label column {name!r} is in {given.to_string() or 'no unit'!r}, expected "
+            f"{wanted.to_string()!r}; mend its unit, or rename it."
+        ) from None
+    if factor != 1:
+        about = {"description": column.info.description, "meta": column.meta}
+        labels[name] = type(column)(column * factor, dtype=np.float64, unit=wanted, **about)
 
 
 def _as_archive(column: Column, wanted: np.dtype) -> Column:
