@@ -29,6 +29,7 @@ _GROUPS: dict[str, dict[str, str]] = {
         "spread": "spread/σ",
         "chi2": "χ²/n",
         "rms_truth": "rms to truth",
+        "median_rms_truth": "median star",
         "ratio": "ratio",
     },
     "α": {
