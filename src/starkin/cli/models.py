@@ -5,11 +5,14 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .console import console, errors, steps
+
+if TYPE_CHECKING:
+    import numpy as np
 
 PANEL = "Models"
 _DEFAULT_KIND = "scatter-vae"
@@ -120,16 +123,26 @@ def encode(
     Example: starkin encode model store --out latents.parquet
     """
     from ..models.load import load_model
+    from ..spectra.flags import Flag
     from ..survey.encode import encode_catalogue
     from ..survey.inputs import stream_spectra
+
+    counts = dict.fromkeys(Flag, 0)
+
+    def count(flags: np.ndarray) -> None:
+        for flag in Flag:
+            counts[flag] += int(((flags & flag) != 0).sum())
 
     with errors():
         loaded = load_model(model)
         n_stars, batches = stream_spectra(files, batch)
         with steps() as show:
             n_done = encode_catalogue(
-                loaded, batches, out, n_stars=n_stars, progress=show.of("encode")
+                loaded, batches, out, n_stars=n_stars, progress=show.of("encode"), on_flags=count
             )
+        for flag, n in counts.items():
+            if n:
+                console.print(f"! {n:,} flagged {flag.name}: {Flag.legend()[flag]}")
         console.print(f"{n_done:,} stars written to {out}")
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -26,6 +27,7 @@ def encode_catalogue(
     *,
     n_stars: int = 0,
     progress: Progress | None = None,
+    on_flags: Callable[[np.ndarray], None] | None = None,
 ) -> int:
     """Encode batch after batch and write the catalogue, whole or not at all.
 
@@ -42,6 +44,8 @@ def encode_catalogue(
         How many there will be, for the progress display.
     progress : callable, optional
         Called after each batch.
+    on_flags : callable, optional
+        Told the flags of each batch, shape ``(n_stars,)``.
 
     Returns
     -------
@@ -58,6 +62,9 @@ def encode_catalogue(
         parts = [model.encode(batch) for batch in batches]
         if not parts:
             raise StarkinError("There are no spectra to encode.")
+        if on_flags is not None:
+            for part in parts:
+                on_flags(part.flags)
         Latents.concatenate(parts).write(out)
         return sum(len(part) for part in parts)
     with atomic_file(out) as path, ThreadPoolExecutor(1) as writing:
@@ -65,7 +72,10 @@ def encode_catalogue(
         pending: Future[None] | None = None
         try:
             for batch in _ahead(batches):
-                arrow = table_to_arrow(model.encode(batch).to_table(), header=writer is None)
+                latents = model.encode(batch)
+                if on_flags is not None:
+                    on_flags(latents.flags)
+                arrow = table_to_arrow(latents.to_table(), header=writer is None)
                 if writer is None:
                     writer = _writer(path, arrow.schema)
                 # One header serves all row groups: string widths may differ between batches.
