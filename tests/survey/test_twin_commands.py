@@ -129,6 +129,19 @@ def test_evaluate_with_its_ceiling(folder):
         Ceiling.read(folder / "latents.parquet")
 
 
+def test_the_labels_whose_leakage_is_measured_can_be_chosen(folder):
+    args = ["evaluate", "twins", folder / "model", "--pairs", folder / "pairs.parquet"]
+    args += ["--snr", 50, "--seeds", 1, "--track", "inductive"]
+    chosen = ["--out", folder / "chosen", "--condition", "logg"]
+    result = run(app, [str(a) for a in (*args, *chosen)])
+    assert result.exit_code == 0, result.output
+    names = read_table(folder / "chosen" / "twins.csv").colnames
+    assert [n for n in names if n.startswith("leakage_")] == ["leakage_logg"]
+    refused = run(app, [str(a) for a in (*args, "--out", folder / "no", "--condition", "log_g")])
+    assert refused.exit_code == 1
+    assert "no label column 'log_g'" in " ".join(refused.output.split())
+
+
 def test_cluster_by_composition(folder):
     out = folder / "groups.fits"
     args = ["cluster", str(folder / "latents.parquet"), "--out", str(out)]

@@ -149,6 +149,10 @@ def evaluate_twins(
         list[str] | None,
         typer.Option(help="inductive, transductive or pairs; all three by default."),
     ] = None,
+    condition: Annotated[
+        list[str] | None,
+        typer.Option(help="Label whose leakage is measured, repeatable; teff and logg by default."),
+    ] = None,
     stars: Annotated[int, typer.Option(help="Size of the pool; 0 for all.", min=0)] = 0,
     ceiling: Annotated[
         Path | None, typer.Option(help="Fisher matrices (.npz) of the pool, for the ceiling.")
@@ -163,6 +167,7 @@ def evaluate_twins(
     Example: starkin evaluate twins model --pairs pairs.h5 --snr inf --snr 50 --out judged
     """
     from ..simulate.degrade import with_noise
+    from ..survey.evaluate_twins import DEFAULT_CONDITIONS
     from ..survey.evaluate_twins import evaluate_twins as run
     from ..survey.evaluation_settings import TRACKS, TwinEvaluation
     from ..survey.inputs import load_spectra
@@ -175,12 +180,16 @@ def evaluate_twins(
             tracks=tuple(track) if track else TRACKS,
             max_stars=stars,
         )
+        spectra = load_spectra(pairs)
+        for name in condition or ():
+            spectra.label(name)  # a name that is none says so before the work
         with steps() as show:
             table = run(
                 {path.name: path for path in models},
-                load_spectra(pairs),
+                spectra,
                 out,
                 settings,
+                conditions=tuple(condition) if condition else DEFAULT_CONDITIONS,
                 ceiling=Ceiling.read(ceiling) if ceiling else None,
                 observe=with_noise,
                 overwrite=overwrite,

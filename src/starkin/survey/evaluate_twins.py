@@ -28,7 +28,10 @@ from .run import Run
 from .twin_ceiling import Ceiling, ceiling_figures
 from .twin_trial import judge, pool_of
 
-__all__ = ["evaluate_twins"]
+__all__ = ["DEFAULT_CONDITIONS", "evaluate_twins"]
+
+#: Labels whose leakage into the latents is measured unless others are asked for.
+DEFAULT_CONDITIONS = (columns.TEFF, columns.LOGG)
 
 #: Called with (noiseless spectra, S/N, seed); gives what would be observed.
 Observe = Callable[[SpectrumSet, float, int], SpectrumSet]
@@ -59,7 +62,7 @@ def evaluate_twins(
     out: str | os.PathLike[str],
     settings: TwinEvaluation | None = None,
     *,
-    conditions: tuple[str, ...] = (columns.TEFF, columns.LOGG),
+    conditions: tuple[str, ...] = DEFAULT_CONDITIONS,
     ceiling: Ceiling | None = None,
     observe: Observe,
     overwrite: bool = False,

@@ -46,6 +46,7 @@ _SHOWN = (
     ("swap_ratio", "swapped / own", 1, "{:.1f}"),
     ("leakage_teff", "R² Teff", 1, "{:.3f}"),
     ("leakage_logg", "R² log g", 1, "{:.3f}"),
+    ("leakage_m_h", "R² [M/H]", 1, "{:.3f}"),
     ("kept_mean", "R² [X/H]", 1, "{:.3f}"),
 )
 
