@@ -12,9 +12,10 @@ from astropy import units as u_
 
 from starkin.latent.twin_metric import TwinMetric
 from starkin.models import ChemicalConfig, ChemicalModel, chemical_training
-from starkin.models.chemical_gauge import Rotation, alignment, standardise
+from starkin.models.chemical_gauge import Rotation, alignment, by_curvature, standardise
 from starkin.models.chemical_projection import PixelBasis
 from starkin.models.inputs import Inputs
+from starkin.nets.chemical import ChemicalDecoder, Degrees
 from starkin.nets.smooth import smooth_basis
 from starkin.spectra import SpectrumSet, StarkinError, WavelengthGrid
 from starkin.spectra.flags import Flag
@@ -159,12 +160,14 @@ class Killed(BaseException):
     """Stands for a kill: nothing in the code under test may catch it."""
 
 
-@pytest.mark.parametrize("after", [1, 7])
+@pytest.mark.parametrize("after", [1, 2, 5])
 def test_resumes_bit_for_bit_after_a_kill(
     after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spectra, checkpoint = stars(400, 8), tmp_path / "run.safetensors"
-    small = ChemicalConfig(**SETTINGS | {"n_components": 12, "sweeps": 3})
+    settings = {"n_components": 12, "sweeps": 4, "n_bent": 1, "growth": 2, "n_latent": 5}
+    small = ChemicalConfig(**SETTINGS | settings)
+    assert [stage.n_latent for stage in small.stages] == [3, 5]
     whole = ChemicalModel(small, threads=1).fit(spectra, seed=2)
     saves, save = 0, chemical_training._save
 
@@ -189,6 +192,30 @@ def test_resumes_bit_for_bit_after_a_kill(
     checkpoint.write_bytes(checkpoint.read_bytes()[:100])
     with pytest.raises(StarkinError, match="cannot be read"):
         ChemicalModel(small, threads=1).fit(spectra, seed=2, checkpoint=checkpoint)
+
+
+def test_no_latent_for_what_every_star_hides() -> None:
+    """Of twelve latents that may be, four elements and the curvature of their lines take few."""
+    trained = ChemicalModel(ChemicalConfig(**SETTINGS | {"n_latent": 12}), threads=1)
+    trained.fit(stars(2400, 1)[::2], seed=1)
+    assert N_ELEMENTS <= trained.n_latent < 12
+    assert trained.encode(stars(4, 2)).mean.shape == (4, trained.n_latent)
+
+
+def test_few_stars_get_few_terms() -> None:
+    config = ChemicalConfig()
+    assert config.degrees(1_000_000).joint == 6
+    assert config.degrees(1_200).joint < 6
+    assert config.degrees(100).bent == 0
+    assert ChemicalConfig(curvature_degree=-1).degrees(1_000_000).bent == 0
+
+
+def test_what_bends_comes_first() -> None:
+    decoder = ChemicalDecoder(3, 1, 2, Degrees(0, 0, 0))
+    decoder.curvature[0, 1, 1, 0] = 2.0
+    decoder.curvature[0, 2, 2, 1] = -1.0
+    turned = torch.eye(3) @ by_curvature(decoder)
+    np.testing.assert_allclose(turned.abs(), np.eye(3)[[2, 0, 1]], atol=1e-6)
 
 
 def test_more_latents_than_components_are_refused() -> None:

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from starkin.nets.bent import BentTerms
 from starkin.nets.chemical import ChemicalDecoder, Degrees, estimate_latents
 from starkin.nets.smooth import (
+    hermite,
     least_squares,
     legendre,
     n_terms,
@@ -25,6 +27,13 @@ def test_legendre_polynomials_by_hand() -> None:
     norm = np.sqrt([1, 3, 5, 7])
     np.testing.assert_allclose(values[:, 0], norm * by_hand)
     np.testing.assert_allclose(slopes[:, 0], norm * derivative)
+
+
+def test_hermite_polynomials_by_hand() -> None:
+    values, slopes = hermite(torch.tensor([2.0], dtype=torch.float64), 3)
+    norm = np.sqrt([1, 1, 2, 6])
+    np.testing.assert_allclose(values[:, 0], np.array([1, 2, 4 - 1, 8 - 6]) / norm)
+    np.testing.assert_allclose(slopes[:, 0], np.array([0, 1, 4, 12 - 3]) / norm)
 
 
 def test_terms_are_orthonormal_over_the_square() -> None:
@@ -65,7 +74,10 @@ def _decoder(degrees: Degrees, n_outputs: int = 7, seed: int = 0) -> ChemicalDec
     return decoder
 
 
-@pytest.fixture(params=[Degrees(2, 1, -1), Degrees(3, 2, 1)], ids=["linear", "curved"])
+@pytest.fixture(
+    params=[Degrees(2, 1, -1), Degrees(3, 2, 1), Degrees(3, 2, 1, 2, 4, 3)],
+    ids=["linear", "curved", "bent"],
+)
 def decoder(request: pytest.FixtureRequest) -> ChemicalDecoder:
     return _decoder(request.param)
 
@@ -85,6 +97,32 @@ def test_the_function_by_hand() -> None:
     z, u = torch.tensor([[1.0, 2.0]]).double(), torch.tensor([[0.5]]).double()
     # 1 + 2·√3·0.5 + 3·1 + 4·2 + 5·1² + 2·0.5·1·2 + 6·2²
     assert float(decoder(z, u)) == pytest.approx(1 + math.sqrt(3) + 3 + 8 + 5 + 2 + 24)
+
+
+def test_bent_terms_by_hand() -> None:
+    terms = BentTerms(n_conditions=1, n_bent=1, degree=3, order=3, curvature=0)
+    z, u = torch.tensor([[2.0, 7.0]]).double(), torch.tensor([[0.5]]).double()
+    second, third = (4 - 1) / math.sqrt(2), (8 - 3 * 2) / math.sqrt(6)
+    # u·He₂ and He₃; He₂ alone is left to the curvature, and the second latent is not bent.
+    assert sorted(terms(z, u)[0].tolist()) == pytest.approx(
+        sorted([third, math.sqrt(3) * 0.5 * second])
+    )
+    assert len(BentTerms(2, 0, 6, 4, 1)) == 0
+
+
+def test_bent_terms_are_orthonormal_and_flat_far_out() -> None:
+    x, on_square = np.polynomial.legendre.leggauss(6)
+    y, on_line = np.polynomial.hermite_e.hermegauss(6)
+    u, a, b = (g.ravel() for g in np.meshgrid(x, y, y, indexing="ij"))
+    measure = np.einsum("i,j,k->ijk", on_square / 2, on_line, on_line).ravel() / (2 * np.pi)
+    terms = BentTerms(1, 2, 5, 3, -1)
+    values = terms(torch.tensor(np.stack([a, b], 1)), torch.tensor(u[:, None]))
+    products = (values.numpy() * measure[:, None]).T @ values.numpy()
+    np.testing.assert_allclose(products, np.eye(len(terms)), atol=1e-10)
+    far = torch.tensor([[9.0, 0.3], [5.0, 0.3]]).double()
+    at = torch.tensor([[0.2], [0.2]]).double()
+    assert torch.equal(*terms(far, at))
+    assert not terms.gradient(far, at)[0][:, 0].any()
 
 
 def test_derivatives_are_difference_quotients(decoder: ChemicalDecoder) -> None:

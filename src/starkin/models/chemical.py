@@ -7,7 +7,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -170,6 +170,12 @@ class ChemicalModel(StoredModel):
         self._adopt(train.grid, inputs, card)
         return self
 
+    @property
+    def n_latent(self) -> int:
+        """Latents that the training spectra called for, at most ``config.n_latent``."""
+        _ = self.inputs
+        return self._decoder.n_latent
+
     # --- from spectra to numbers ----------------------------------------------
     def _scaled(self, prepared: PreparedInputs) -> Tensor:
         told = self.inputs.conditions
@@ -267,7 +273,7 @@ class ChemicalModel(StoredModel):
 
         Conditions beyond the trained range are held near its edge.
         """
-        latents = self._check_latents(latents, self.config.n_latent)
+        latents = self._check_latents(latents, self.n_latent)
         self._standardised(conditions, len(latents))  # Refuses what does not fit.
         u = self._unit_range(np.asarray(conditions, dtype=np.float64))
         z = torch.tensor(latents, dtype=torch.float32)
@@ -391,6 +397,7 @@ class ChemicalModel(StoredModel):
     def _transform(self) -> dict[str, np.ndarray]:
         arrays = {f"basis_{k}": v for k, v in self._basis.to_arrays().items()}
         arrays |= {f"prior_{k}": getattr(self._prior, k) for k in ("mean", "within", "between")}
+        arrays["degrees"] = np.array(astuple(self._decoder.degrees))
         return arrays | {"usual": self._usual, "scatter": self._scatter}
 
     def _restore(self, weights: Mapping[str, Tensor], transform: Mapping[str, np.ndarray]) -> None:
@@ -400,9 +407,10 @@ class ChemicalModel(StoredModel):
             {k.removeprefix("basis_"): v for k, v in transform.items() if k.startswith("basis_")}
         )
         outputs = self._basis.n_components + self._basis.n_templates
-        degrees: Degrees = self.config.degrees
+        degrees = Degrees(*(int(d) for d in transform["degrees"]))
         n_conditions = len(self.conditions)
-        self._decoder = ChemicalDecoder(self.config.n_latent, n_conditions, outputs, degrees)
+        n_latent = state["loadings"].shape[1]
+        self._decoder = ChemicalDecoder(n_latent, n_conditions, outputs, degrees)
         self._decoder.load_state_dict(state)
         self._decoder.to(self.device)
         self._prior = TwinPrior(*(transform[f"prior_{k}"] for k in ("mean", "within", "between")))

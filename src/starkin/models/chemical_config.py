@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil, comb
 from typing import Any, Self
 
 from ..nets.chemical import Degrees
@@ -14,13 +15,14 @@ __all__ = ["ChemicalConfig", "Stage"]
 
 #: What pipelines of today reach; larger errors are the user's to tell.
 _USUAL_ERRORS = {columns.TEFF: 100.0, columns.LOGG: 0.2, columns.M_H: 0.1}
+_STARS_PER_TERM = 10
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Part of a training run: how rich the decoder is, and how many sweeps it gets."""
+    """Part of a training run: how many latents there are, and how many sweeps they get."""
 
-    degrees: Degrees
+    n_latent: int
     sweeps: int
 
 
@@ -38,14 +40,23 @@ class ChemicalConfig:
         latents within these errors; 0 takes a condition as exact. Left empty: 100 K, 0.2 dex in
         log g and 0.1 dex in [M/H], which a spectrum improves upon by itself; 0 for others.
     n_latent : int
-        Latent dimensions; more than there are elements to be seen does no harm.
+        Latent dimensions at most; directions that are hidden below the noise, or below the
+        reference error, get none.
     n_components : int
         Principal components that stand for the pixels.
     mean_degree, loading_degree, curvature_degree : int
         Total degree in the conditions of the mean spectrum, of the response to a latent and of
         the response's curvature; a curvature of −1 leaves the decoder linear in the latents.
+    n_bent : int
+        How many directions of the latents, those in which spectra bend most, have terms of high
+        order, as molecules ask for; 0 for none.
+    joint_degree, bent_order : int
+        Highest degree of these terms in conditions and latents together, and in the latents
+        alone. Lowered where there are too few stars for them.
+    growth : int
+        In so many steps the latents are added, beginning with twice as many as are bent.
     sweeps : int
-        Alternations of latents and decoder in each of the three stages of training.
+        Alternations of latents and decoder once all latents are there; half as many before.
     continuum_degree : int
         Degree of the error of the continuum to which a star's latents are blind; −1 trusts
         the normalisation.
@@ -65,12 +76,16 @@ class ChemicalConfig:
 
     conditions: tuple[str, ...] = (columns.TEFF, columns.LOGG)
     condition_errors: tuple[float, ...] = ()
-    n_latent: int = 20
+    n_latent: int = 24
     n_components: int = 80
     mean_degree: int = 5
     loading_degree: int = 3
     curvature_degree: int = 1
-    sweeps: int = 8
+    n_bent: int = 3
+    joint_degree: int = 6
+    bent_order: int = 4
+    growth: int = 5
+    sweeps: int = 7
     continuum_degree: int = 1
     rotation_degree: int = 2
     ridge: float = 1e-4
@@ -105,6 +120,10 @@ class ChemicalConfig:
         require_range(self, "mean_degree", 0, 12)
         require_range(self, "loading_degree", 0, 12)
         require_range(self, "curvature_degree", -1, 12)
+        require_range(self, "n_bent", 0, 8)
+        require_range(self, "joint_degree", 2, 12)
+        require_range(self, "bent_order", 2, 8)
+        require_range(self, "growth", 1, 100)
         require_range(self, "sweeps", 1, 1000)
         require_range(self, "continuum_degree", -1, 20)
         require_range(self, "rotation_degree", 0, 6)
@@ -136,15 +155,29 @@ class ChemicalConfig:
         return settings_from(cls, settings, "the chemical model")
 
     # --- what follows from them ----------------------------------------------
-    @property
-    def degrees(self) -> Degrees:
-        """Of the decoder at the end of training."""
-        return Degrees(self.mean_degree, self.loading_degree, self.curvature_degree)
+    def degrees(self, n_stars: int) -> Degrees:
+        """Of the decoder; terms of high order are as many as the stars can bear."""
+        bent = 0 if self.curvature_degree < 0 else min(self.n_bent, self.n_latent)
+        joint = self.joint_degree
+        variables = len(self.conditions) + bent
+        while joint > 2 and comb(variables + joint, joint) > n_stars / _STARS_PER_TERM:
+            joint -= 1
+        return Degrees(
+            self.mean_degree,
+            self.loading_degree,
+            self.curvature_degree,
+            bent if joint > 2 else 0,
+            joint,
+            self.bent_order,
+        )
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """From a stiff linear decoder to the final one: rich ones from the start go astray."""
-        end = self.degrees
-        plain = Degrees(min(4, end.mean), min(2, end.loadings), -1)
-        bent = Degrees(min(4, end.mean), end.loadings, min(0, end.curvature))
-        return tuple(Stage(degrees, self.sweeps) for degrees in (plain, bent, end))
+        """Latents are added by and by: what bends is described before what is faint is sought."""
+        first = min(self.n_latent, max(2 * self.n_bent, ceil(self.n_latent / self.growth)))
+        between = (self.n_latent - first) / max(1, self.growth - 1)
+        sizes = sorted({*(first + round(between * k) for k in range(self.growth)), self.n_latent})
+        return tuple(
+            Stage(size, self.sweeps if size == sizes[-1] else ceil(self.sweeps / 2))
+            for size in sizes
+        )

@@ -23,7 +23,14 @@ from torch import Tensor
 from ..nets.chemical import ChemicalDecoder
 from ..nets.smooth import least_squares, smooth_basis
 
-__all__ = ["Rotation", "alignment", "condition_grid", "directions", "standardise"]
+__all__ = [
+    "Rotation",
+    "alignment",
+    "by_curvature",
+    "condition_grid",
+    "directions",
+    "standardise",
+]
 
 _MEAN_DEGREE, _COVARIANCE_DEGREE = 3, 2
 _LEAST_VARIANCE = 0.1  # of a direction of the latents at any conditions, before it is made 1
@@ -54,6 +61,15 @@ def standardise(
         root = (vectors * inverse[:, None, :]) @ vectors.transpose(1, 2)
         result[rows] = torch.bmm(root, z[rows, :, None])[:, :, 0]
     return result
+
+
+def by_curvature(decoder: ChemicalDecoder) -> Tensor:
+    """Rotation after which the first latents are those in which spectra bend most.
+
+    Eigenvectors of Σ Q Qᵀ over outputs and terms in the conditions, shape (n_latent, n_latent).
+    """
+    bends = torch.einsum("tijk,tljk->il", decoder.curvature, decoder.curvature)
+    return torch.linalg.eigh(bends).eigenvectors.flip(1)
 
 
 def condition_grid(u: Tensor, seed: int) -> Tensor:

@@ -1,11 +1,11 @@
-"""How the chemical model is fitted: alternating latents and decoder, resumable."""
+"""How the chemical model is fitted: alternating latents and decoder, growing, resumable."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import safetensors
@@ -19,10 +19,18 @@ from ..nets.smooth import least_squares, smooth_basis
 from ..spectra import StarkinError
 from .base import Progress
 from .chemical_config import ChemicalConfig
-from .chemical_gauge import Rotation, alignment, condition_grid, directions, standardise
+from .chemical_gauge import (
+    Rotation,
+    alignment,
+    by_curvature,
+    condition_grid,
+    directions,
+    standardise,
+)
 
 __all__ = ["FitHistory", "Fitted", "fit_decoder", "misfit_covariance"]
 
+_WORTH = 1.0  # variance of a component that is worth a latent, in units of the reference error
 _FLOOR = 0.1  # least misfit of a component while training, in units of the reference error
 
 
@@ -78,8 +86,13 @@ def fit_decoder(
     """Fit decoder and latents of the training stars to each other.
 
     Every sweep solves for the decoder by least squares, then moves the latents by
-    Gauss-Newton steps and makes their moments the same at all conditions; every stage ends
-    with the alignment of :mod:`~starkin.models.chemical_gauge`.
+    Gauss-Newton steps and makes their moments the same at all conditions. Every stage begins
+    with more latents, the leading components of what is left, and with those in front in which
+    spectra bend most; it ends with the alignment of :mod:`~starkin.models.chemical_gauge`.
+
+    The order matters. Curvature that a decoder cannot express is taken for latents of its own,
+    functions of the others that change with the conditions; what there is of it must be described
+    by the decoder before faint elements are looked for.
 
     Parameters
     ----------
@@ -100,57 +113,87 @@ def fit_decoder(
     checkpoint, checkpoint_seconds, run_id, progress
         As in :func:`starkin.models.training.train`.
     """
-    latents = min(config.n_latent, n_fitted)
+    degrees = config.degrees(len(y))
     first_sweep, z, history = 0, None, FitHistory()
     if checkpoint is not None and Path(checkpoint).exists():
         first_sweep, z, history = _resume(Path(checkpoint), run_id)
-    if z is None:
-        z = _start(config, y[:, :n_fitted], u, latents)
-    sweeps = [
-        (stage, k + 1 == stage.sweeps) for stage in config.stages for k in range(stage.sweeps)
-    ]
+    sweeps = [(stage, k) for stage in config.stages for k in range(stage.sweeps)]
     grid = condition_grid(u, seed)
     began = last_saved = time.perf_counter()
     before = history.seconds[-1] if history.seconds else 0.0
     for sweep in range(first_sweep, len(sweeps)):
-        stage, is_last = sweeps[sweep]
-        decoder = _decoder(config, stage.degrees, latents, y, z, u)
-        misfit = misfit_covariance(decoder, y, z, u).diagonal()[:n_fitted].float()
-        precision = torch.zeros(y.shape[1])
-        precision[:n_fitted] = 1 / (misfit + noise**2 + _FLOOR**2)
-        precision[n_fitted:] = 1e-8
-        z = estimate_latents(decoder, y, u, torch.diag(precision), start=z, steps=2).mode
+        stage, k = sweeps[sweep]
+        if k == 0:
+            z = _grown(config, degrees, z, y, u, min(stage.n_latent, n_fitted), n_fitted, noise)
+        assert z is not None
+        decoder = _decoder(config, degrees, y, z, u)
+        misfit = misfit_covariance(decoder, y, z, u)[:n_fitted, :n_fitted].float()
+        precision = 1e-8 * torch.eye(y.shape[1])
+        precision[:n_fitted, :n_fitted] = torch.linalg.inv(
+            misfit + (noise**2 + _FLOOR**2) * torch.eye(n_fitted)
+        )
+        z = estimate_latents(decoder, y, u, precision, start=z, steps=2).mode
         z = standardise(z, u)
-        if is_last:
-            decoder = _decoder(config, stage.degrees, latents, y, z, u)
+        if k + 1 == stage.sweeps:
+            decoder = _decoder(config, degrees, y, z, u)
             turns = alignment(directions(decoder, components, grid))
             z = Rotation.through(grid, turns, config.rotation_degree).turn(z, u)
-        history.misfit.append(float(misfit.sum()))
+        left = float(misfit.trace())
+        history.misfit.append(left)
         history.seconds.append(before + time.perf_counter() - began)
         if progress is not None:
-            rms = (float(misfit.sum()) / len(components)) ** 0.5 * config.reference_error
-            progress(sweep + 1, len(sweeps), f"misfit {rms:.2e} of the continuum per pixel")
+            rms = (left / len(components)) ** 0.5 * config.reference_error
+            note = f"{z.shape[1]} latents, misfit {rms:.2e} of the continuum per pixel"
+            progress(sweep + 1, len(sweeps), note)
         finished = sweep + 1 == len(sweeps)
         due = time.perf_counter() - last_saved >= checkpoint_seconds
         if checkpoint is not None and (due or finished):
             _save(Path(checkpoint), sweep + 1, z, history, run_id)
             last_saved = time.perf_counter()
-    return Fitted(_decoder(config, config.degrees, latents, y, z, u), z, history)
+    assert z is not None
+    return Fitted(_decoder(config, degrees, y, z, u), z, history)
 
 
-def _start(config: ChemicalConfig, y: Tensor, u: Tensor, n_latent: int) -> Tensor:
-    """Leading components of what a smooth mean leaves."""
-    terms = smooth_basis(u, config.mean_degree)
-    rest = y - terms @ least_squares(terms, y)
+def _grown(
+    config: ChemicalConfig,
+    degrees: Degrees,
+    z: Tensor | None,
+    y: Tensor,
+    u: Tensor,
+    n_latent: int,
+    n_fitted: int,
+    noise: float,
+) -> Tensor:
+    """Latents and leading components of what they leave; those that bend spectra in front.
+
+    What the noise or an error of a hundredth of the continuum would hide in every star is not
+    worth a latent: it would take up whatever the decoder cannot express.
+    """
+    least = noise**2 + _WORTH
+    if z is None:
+        terms = smooth_basis(u, config.mean_degree)
+        rest = (y - terms @ least_squares(terms, y))[:, :n_fitted]
+        z = standardise(_leading(rest, n_latent, least, at_least=1), u)
+    elif n_latent > z.shape[1]:
+        rest = (y - _decoder(config, degrees, y, z, u)(z, u))[:, :n_fitted]
+        z = standardise(torch.cat([z, _leading(rest, n_latent - z.shape[1], least)], dim=1), u)
+    if not degrees.bent:
+        return z
+    return z @ by_curvature(_decoder(config, replace(degrees, bent=0), y, z, u))
+
+
+def _leading(rest: Tensor, number: int, least: float, at_least: int = 0) -> Tensor:
+    """The first principal components, of variance 1, of those whose variance exceeds ``least``."""
     values, vectors = torch.linalg.eigh((rest.T @ rest) / len(rest))
-    leading = vectors[:, -n_latent:] * values[-n_latent:].clamp(min=1e-12).rsqrt()
-    return standardise(rest @ leading, u)
+    number = max(at_least, min(number, int((values > least).sum())))
+    first = len(values) - number
+    return rest @ (vectors[:, first:] * values[first:].clamp(min=1e-12).rsqrt())
 
 
 def _decoder(
-    config: ChemicalConfig, degrees: Degrees, n_latent: int, y: Tensor, z: Tensor, u: Tensor
+    config: ChemicalConfig, degrees: Degrees, y: Tensor, z: Tensor, u: Tensor
 ) -> ChemicalDecoder:
-    decoder = ChemicalDecoder(n_latent, u.shape[1], y.shape[1], degrees)
+    decoder = ChemicalDecoder(z.shape[1], u.shape[1], y.shape[1], degrees)
     decoder.fit(y, z, u, config.ridge)
     return decoder
 

@@ -1,11 +1,12 @@
-"""A decoder of second order in the latents, smooth in the conditions, and its inversion.
+"""A decoder smooth in latents and conditions, and its inversion.
 
-    y(z, u) = c(u) + Σ_i z_i Λ_i(u) + Σ_ij z_i z_j Q_ij(u)
+    y(z, u) = c(u) + Σ_i z_i Λ_i(u) + Σ_ij z_i z_j Q_ij(u) + Σ_m h_m(z_1 … z_r, u) B_m
 
-c, Λ and Q are sums of products of Legendre polynomials in the conditions u. It is linear
-in its coefficients, so that they follow from least squares once the latents are known;
-and its derivatives are exact and cheap, so that the latents of a star follow from a few
-Gauss-Newton steps with that star's own noise.
+c, Λ and Q are sums of products of Legendre polynomials in the conditions u; the h are joint
+polynomials of high order in the conditions and the first few latents. It is linear in its
+coefficients, so that they follow from least squares once the latents are known; and its
+derivatives are exact and cheap, so that the latents of a star follow from a few Gauss-Newton
+steps with that star's own noise.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from .bent import BentTerms
 from .smooth import n_terms, smooth_basis, smooth_gradient
 
 __all__ = ["ChemicalDecoder", "Degrees", "Estimate", "estimate_latents"]
@@ -24,11 +26,24 @@ _FURTHEST_STEP = 2.0  # of one Gauss-Newton step, in latent units: the prior's w
 
 @dataclass(frozen=True)
 class Degrees:
-    """Total degrees in the conditions of c, Λ and Q; −1 leaves a part out."""
+    """Total degrees in the conditions of c, Λ and Q, −1 leaves a part out; and what is bent.
+
+    Attributes
+    ----------
+    mean, loadings, curvature : int
+        Of c, Λ, Q.
+    bent : int
+        r: how many of the latents have terms of high order.
+    joint, order : int
+        Degree of these in conditions and latents together, and in the latents alone.
+    """
 
     mean: int
     loadings: int
     curvature: int
+    bent: int = 0
+    joint: int = 0
+    order: int = 0
 
 
 class ChemicalDecoder(nn.Module):
@@ -50,11 +65,20 @@ class ChemicalDecoder(nn.Module):
         self.register_buffer("loadings", torch.zeros(sizes[1], n_latent, n_outputs))
         self.register_buffer("curvature", torch.zeros(curved, n_latent, n_latent, n_outputs))
         self._pairs = torch.triu_indices(n_latent, n_latent)
+        self.terms = BentTerms(
+            n_conditions,
+            min(degrees.bent, n_latent),
+            degrees.joint,
+            degrees.order,
+            degrees.curvature,
+        )
+        self.register_buffer("bends", torch.zeros(len(self.terms), n_outputs))
 
     # The shapes of buffers are fixed in the constructor; these only tell mypy their type.
     mean: Tensor
     loadings: Tensor
     curvature: Tensor
+    bends: Tensor
 
     # --- least squares for the coefficients -----------------------------------
     def design(self, z: Tensor, u: Tensor) -> Tensor:
@@ -63,6 +87,8 @@ class ChemicalDecoder(nn.Module):
         if self.degrees.curvature >= 0:
             first, second = self._pairs.to(z.device)
             parts.append(self._outer(self.degrees.curvature, u, z[:, first] * z[:, second]))
+        if len(self.terms):
+            parts.append(self.terms(z, u))
         return torch.cat(parts, dim=1)
 
     @staticmethod
@@ -87,9 +113,13 @@ class ChemicalDecoder(nn.Module):
         n_mean, n_linear = len(self.mean), self.loadings.shape[0] * self.n_latent
         self.mean.copy_(coefficients[:n_mean])
         self.loadings.copy_(coefficients[n_mean : n_mean + n_linear].view_as(self.loadings))
+        n_curved = len(coefficients) - len(self.bends)
+        self.bends.copy_(coefficients[n_curved:])
         if self.degrees.curvature >= 0:
             first, second = self._pairs.to(coefficients.device)
-            half = coefficients[n_mean + n_linear :].view(len(self.curvature), -1, self.n_outputs)
+            half = coefficients[n_mean + n_linear : n_curved].view(
+                len(self.curvature), -1, self.n_outputs
+            )
             self.curvature.zero_()
             self.curvature[:, first, second] += half / 2
             self.curvature[:, second, first] += half / 2
@@ -105,10 +135,17 @@ class ChemicalDecoder(nn.Module):
         linear = smooth_basis(u, self.degrees.loadings) @ self.loadings.flatten(1)
         y = smooth_basis(u, self.degrees.mean) @ self.mean
         if self.degrees.curvature < 0:
-            return y + _along(z, linear.view(shape)), linear.view(shape)
-        bent = self._outer(self.degrees.curvature, u, z) @ self.curvature.flatten(0, 1).flatten(1)
-        y = y + _along(z, (linear + bent).view(shape))
-        return y, (linear + 2 * bent).view(shape)
+            y, jacobian = y + _along(z, linear.view(shape)), linear.view(shape)
+        else:
+            bent = self._outer(self.degrees.curvature, u, z) @ self.curvature.flatten(0, 1).flatten(
+                1
+            )
+            y = y + _along(z, (linear + bent).view(shape))
+            jacobian = (linear + 2 * bent).view(shape)
+        if len(self.terms):
+            y = y + self.terms(z, u) @ self.bends
+            jacobian[:, : self.terms.n_bent] += self.terms.gradient(z, u)[0] @ self.bends
+        return y, jacobian
 
     def slope(self, z: Tensor, u: Tensor) -> Tensor:
         """∂y/∂u, shape (n_stars, n_conditions, n_outputs)."""
@@ -123,6 +160,8 @@ class ChemicalDecoder(nn.Module):
             slope = slope + (gradient[..., None] * square[:, None, None, :]).flatten(
                 2
             ) @ self.curvature.flatten(1, 2).flatten(0, 1)
+        if len(self.terms):
+            slope = slope + self.terms.gradient(z, u)[1] @ self.bends
         return slope
 
 

@@ -8,7 +8,7 @@ from math import comb
 import torch
 from torch import Tensor
 
-__all__ = ["least_squares", "legendre", "n_terms", "smooth_basis", "smooth_gradient"]
+__all__ = ["hermite", "least_squares", "legendre", "n_terms", "smooth_basis", "smooth_gradient"]
 
 
 def n_terms(n_conditions: int, degree: int) -> int:
@@ -39,6 +39,29 @@ def legendre(x: Tensor, degree: int) -> tuple[Tensor, Tensor]:
         slopes.append((2 * k + 1) * values[k] + slopes[k - 1])
     norm = torch.sqrt(2 * torch.arange(degree + 1, dtype=x.dtype, device=x.device) + 1)[:, None]
     return norm * torch.stack(values), norm * torch.stack(slopes)
+
+
+def hermite(x: Tensor, degree: int) -> tuple[Tensor, Tensor]:
+    """Hermite polynomials of order 0 … degree and their derivatives, normalised for N(0, 1).
+
+    ``He_k/√k!`` has mean square 1 there (Abramowitz & Stegun 1972, 22.7.14 and 22.8.8).
+
+    Parameters
+    ----------
+    x : Tensor, shape (n,)
+        Where.
+    degree : int
+        Highest order.
+
+    Returns
+    -------
+    values, slopes : Tensor, shape (degree + 1, n)
+    """
+    values = [torch.ones_like(x), x][: degree + 1]
+    for k in range(1, degree):
+        values.append((x * values[k] - k**0.5 * values[k - 1]) / (k + 1) ** 0.5)
+    slopes = [torch.zeros_like(x)] + [(k + 1) ** 0.5 * values[k] for k in range(degree)]
+    return torch.stack(values), torch.stack(slopes)
 
 
 def _powers(n_conditions: int, degree: int) -> list[tuple[int, ...]]:
