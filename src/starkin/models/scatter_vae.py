@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from astropy import units as u
 from astropy.table import Table
 from torch import Tensor
 
@@ -28,6 +27,7 @@ from ..spectra.flags import Flag
 from . import directory as model_directory
 from . import scoring, training
 from .base import Decoded, Progress, SpectrumModel, refuse_conditions
+from .drawn import drawn_spectra
 from .preprocessing import Prepared, Preprocessing, Standardised
 from .scatter_config import ScatterVAEConfig
 from .scatter_training import elbo_loss, starting_network
@@ -290,20 +290,9 @@ class ScatterVAE(SpectrumModel):
         generator = np.random.default_rng(seed)
         latents = generator.standard_normal((n, self.config.n_latent))
         decoded = self.decode(latents)
-        noise = generator.standard_normal(decoded.values.shape)
         table = Table({columns.latent(i): latents[:, i] for i in range(latents.shape[1])})
-        # Marked as normalised, so that the sample can be encoded and scored like any set.
-        table[columns.NORMALISATION_FLUX] = np.ones(n)
-        table[columns.NORMALISATION_METHOD] = "model"
-        return SpectrumSet(
-            source_id=np.arange(n),
-            values=decoded.values + decoded.scatter * noise,
-            errors=decoded.scatter,
-            grid=self.grid,
-            labels=table,
-            unit=u.dimensionless_unscaled,
-            meta={columns.MODEL_ID: self.model_id, "seed": seed},
-        )
+        meta = {columns.MODEL_ID: self.model_id, "seed": seed}
+        return drawn_spectra(self.grid, decoded, table, generator, meta=meta)
 
     def score(self, spectra: SpectrumSet) -> Table:
         """log p(x) of each star and an outlier score: see :mod:`starkin.models.scoring`."""

@@ -15,10 +15,11 @@ from torch import Tensor
 
 from .. import __version__
 from ..io.latents import Latents
-from ..spectra import Grid, SpectrumSet, StarkinError, XPGrid, columns
+from ..spectra import Grid, SpectrumSet, StarkinError, columns
 from . import directory as model_directory
 from .base import SpectrumModel, refuse_conditions
 from .directory import ModelFiles
+from .drawn import drawn_spectra
 from .inputs import Inputs, PreparedInputs
 
 __all__ = ["StoredModel"]
@@ -141,20 +142,9 @@ class StoredModel(SpectrumModel):
             for name, column in zip(told.names, values.T, strict=True):
                 table[name] = column
         decoded = self.decode(latents, values)
-        if isinstance(self.grid, XPGrid):
-            # Marked as normalised, so that the sample can be encoded and scored like any set.
-            table[columns.NORMALISATION_FLUX] = np.ones(n)
-            table[columns.NORMALISATION_METHOD] = "model"
-        noise = generator.standard_normal(decoded.values.shape)
-        return SpectrumSet(
-            source_id=np.arange(n),
-            values=decoded.values + decoded.scatter * noise,
-            errors=decoded.scatter,
-            grid=self.grid,
-            labels=table,
-            unit=u.Unit(self.inputs.preprocessing.standardiser.unit),
-            meta={columns.MODEL_ID: self.model_id},
-        )
+        unit = u.Unit(self.inputs.preprocessing.standardiser.unit)
+        meta = {columns.MODEL_ID: self.model_id}
+        return drawn_spectra(self.grid, decoded, table, generator, unit=unit, meta=meta)
 
     @staticmethod
     def _score_table(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +10,6 @@ from numba import njit
 from torch import Tensor
 
 __all__ = ["GaussianPosterior"]
-
-_LOG_2PI = math.log(2 * math.pi)
 
 
 @dataclass(frozen=True)
@@ -90,11 +87,6 @@ class GaussianPosterior:
         if self.lower is None:
             return self.mean + torch.exp(self.log_scale) * noise
         return self.mean + torch.einsum("nij,nj->ni", self.scale_tril(), noise)
-
-    def log_prob_of_sample(self, noise: Tensor) -> Tensor:
-        """log q(mean + L·noise | x), shape (n_stars,)."""
-        d = self.n_latent
-        return -0.5 * (noise**2).sum(1) - self.log_scale.sum(1) - 0.5 * d * _LOG_2PI
 
     def kl(self) -> Tensor:
         """KL(q ‖ N(0, 1)) [nat], shape (n_stars,)."""

@@ -16,7 +16,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from astropy import units as u
 from astropy.table import Table
 from torch import Tensor
 
@@ -37,6 +36,7 @@ from ...spectra import Grid, SpectrumSet, StarkinError, columns
 from ...spectra.flags import Flag
 from ..base import Decoded, Progress, refuse_conditions
 from ..conditions import Conditions
+from ..drawn import drawn_spectra
 from ..inputs import Inputs, lowest_snr
 from ..preprocessing import Prepared, Preprocessing, Standardised
 from ..stored_model import StoredModel
@@ -338,19 +338,9 @@ class LabelModel(StoredModel):
         labels[:, :d] = drawn
         latents = labels * self.parameters.scale + self.parameters.centre
         decoded = self.decode(latents)
-        noise = generator.standard_normal(decoded.values.shape)
         table = Table(dict(zip(self.parameters.names, latents.T, strict=True)))
-        table[columns.NORMALISATION_FLUX] = np.ones(n)
-        table[columns.NORMALISATION_METHOD] = "model"
-        return SpectrumSet(
-            source_id=np.arange(n),
-            values=decoded.values + decoded.scatter * noise,
-            errors=decoded.scatter,
-            grid=self.grid,
-            labels=table,
-            unit=u.dimensionless_unscaled,
-            meta={columns.MODEL_ID: self.model_id, "seed": seed},
-        )
+        meta = {columns.MODEL_ID: self.model_id, "seed": seed}
+        return drawn_spectra(self.grid, decoded, table, generator, meta=meta)
 
     def score(self, spectra: SpectrumSet) -> Table:
         """log p(x) by Laplace's approximation, and an outlier score.
