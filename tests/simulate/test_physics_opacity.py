@@ -181,3 +181,16 @@ def test_sodium_doublet_is_where_it_is_seen():
     d = strong_lines()
     sodium = d.take((d.species == "Na I") & (abs(d.wavelength_nm - 589.4) < 1))
     np.testing.assert_allclose(sodium.wavelength_nm, [589.158, 589.756], atol=0.001)
+
+
+def test_wings_of_hydrogen_reach_into_windows_beside_the_line():
+    """Brackett 15 lies at 1570.5 nm: a window beside it sees what a wider one sees there."""
+    column = hydrogen.hydrogen_columns(edges=False)[0]
+    wide = np.linspace(1568.0, 1573.0, 1501)
+    beside = wide[(wide > 1570.8) & (wide < 1572.5)]
+    temperature = np.array([5000.0, 7000.0])
+    whole = column.cross_section(temperature, wide)[..., np.isin(wide, beside)]
+    alone = column.cross_section(temperature, beside)
+    strong = whole > 1e-3 * whole.max()
+    assert strong.mean() > 0.1
+    np.testing.assert_allclose(alone[strong], whole[strong], rtol=0.01)
