@@ -171,31 +171,33 @@ def cemp() -> Iterator[Row]:
 
 
 def phylogeny() -> Iterator[Row]:
-    """A tree of forty stars whose abundances drift and divide, seen with errors."""
+    """Forty stars on a random tree. Every branch is an abundance of its own, in which the stars
+    beyond it differ by its length: Manhattan distances are then those along the tree.
+    """
     draw = np.random.default_rng(2)
-    values, splits = [np.zeros(20)], [frozenset(range(40))]
-    members = [list(range(40))]
-    while any(len(part) > 1 for part in members):
-        at = int(np.argmax([len(part) for part in members]))
-        part, value = members.pop(at), values.pop(at)
-        half = len(part) // 2
-        for side in (part[:half], part[half:]):
-            members.append(side)
-            values.append(value + 0.1 * draw.standard_normal(20))
-            splits.append(frozenset(side))
-    order = np.argsort([part[0] for part in members])
-    truth = np.array(values)[order]
+    parts, sides = [np.arange(40)], []
+    while parts:
+        part = draw.permutation(parts.pop())
+        cut = draw.integers(1, len(part))
+        for side in (part[:cut], part[cut:]):
+            sides.append(side)
+            if len(side) > 1:
+                parts.append(side)
+    sides = sides[1:]  # those of the first division are one branch
+    values = np.zeros((40, len(sides)))
+    for column, side in enumerate(sides):
+        values[side, column] = draw.uniform(0.1, 0.5)
     everyone = frozenset(range(40))
     # A branch of a tree without root is the same from either side; star_0's is never named.
-    known = {frozenset(everyone - s) if 0 in s else s for s in splits if 1 < len(s) < 39}
-    for error in (0.0, 0.03, 0.1):
-        seen = truth + error * draw.standard_normal(truth.shape)
-        tree = neighbour_joining(seen, np.full(truth.shape, max(error, 1e-6) ** 2), seed=1)
+    known = {frozenset(everyone - {*s}) if 0 in s else frozenset(s.tolist()) for s in sides}
+    known = {side for side in known if 1 < len(side) < 39}
+    for error in (0.0, 0.02, 0.05):
+        seen = values + error * draw.standard_normal(values.shape)
+        tree = neighbour_joining(seen, np.full(values.shape, max(error, 1e-6) ** 2), seed=1)
         found = {frozenset(int(name[5:]) for name in side): s for side, s in tree.support.items()}
-        right = known & found.keys()
-        firm = [s in known for s, support in found.items() if support >= 0.5]
-        told = f"{len(right)} of {len(known)}; {sum(firm)} of {len(firm)}"
-        yield f"error {error} dex: true branches found; right of those supported", told, "all"
+        firm = [side in known for side, support in found.items() if support >= 0.5]
+        told = f"{len(known & found.keys())} of {len(known)}; {sum(firm)} of {len(firm)}"
+        yield f"errors of {error}: true branches found; right of those supported", told, "all"
 
 
 PARTS: dict[str, Callable[[], Iterator[Row]]] = {

@@ -16,7 +16,7 @@ from starkin.survey.compare import compare
 from starkin.survey.compare_data import compare_stars
 from starkin.survey.compare_settings import CompareConfig
 from starkin.survey.judge import encoded
-from starkin.survey.label_gap import judge_gap
+from starkin.survey.label_gap import gap_squares, judge_gap
 
 N = 900
 
@@ -222,6 +222,29 @@ def test_the_gap_of_a_model_by_hand():
     none, details = judge_gap("peculiar", stars, squares, None, 0)
     assert np.isnan(none.value)
     assert "too few" in details["problem"]
+
+
+def test_only_stars_of_the_gap_are_encoded_and_their_errors_are_the_same():
+    spectra, truth = _stars()
+    sample = spectra[:200].with_labels(
+        true_teff=spectra.label("teff")[:200],
+        true_logg=spectra.label("logg")[:200],
+        class_name=np.array(["field"] * 200),
+    )
+    concerned = (sample.label("true_teff") < 4300) | (sample.label("true_logg") < 1.75)
+    assert 10 < concerned.sum() < 190
+    from starkin.models.rivals import PCA, PCAConfig
+    from starkin.spectra import normalise
+    from starkin.survey.compare_data import CompareStars
+    from starkin.survey.judge import reconstruct
+
+    clean = truth[:200] / normalise(sample).label("g_flux")[:, np.newaxis]
+    stars = CompareStars(sample, sample, sample, clean)
+    model = PCA(PCAConfig(n_latent=2), threads=1).fit(sample)
+    found = gap_squares(model, stars, "missing")
+    assert np.isnan(found[~concerned]).all()
+    everyone = reconstruct(model, stars)[1].mean_square("truth")
+    np.testing.assert_allclose(found[concerned], everyone[concerned], rtol=1e-6)
 
 
 def test_a_table_by_hand():

@@ -29,7 +29,7 @@ from .compare_data import CompareStars, compare_stars
 from .compare_settings import CompareConfig, ModelEntry
 from .evolution import judge_evolution
 from .judge import AlphaStars, Judgement, judge, reconstruct
-from .label_gap import gap_possible, gap_sample, judge_gap, told_labels
+from .label_gap import gap_possible, gap_sample, gap_squares, judge_gap, told_labels
 from .provenance import versions
 from .run import Run
 from .star_tree import judge_tree
@@ -223,8 +223,7 @@ class _Job:
                 if GAPS[gap].retrain and told_labels(model):
                     sample = gap_sample(self.stars, gap, self.config.seed)
                     other = self._fitted(entry, key, sample, gap)
-                    found = reconstruct(other, sample)[1]
-                    squares = found.mean_square("truth" if found.truth is not None else "observed")
+                    squares = gap_squares(other, sample, gap)
                 with self.run.step(step):
                     ratio, details = judge_gap(
                         gap, self.stars, judged.squares, squares, self.config.seed

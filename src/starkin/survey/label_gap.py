@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from ..models.base import SpectrumModel
 from ..simulate.gap import GAPS, gap_stars, with_gap
 from ..spectra import columns
 from .compare_data import CompareStars
+from .judge import reconstruct
 
-__all__ = ["gap_possible", "gap_sample", "judge_gap", "told_labels"]
+__all__ = ["gap_possible", "gap_sample", "gap_squares", "judge_gap", "told_labels"]
 
 _FEWEST = 10
 
@@ -37,6 +39,29 @@ def gap_sample(stars: CompareStars, gap: str, seed: int) -> CompareStars:
         test=with_gap(stars.test, gap, seed=seed + 2),
         truth=stars.truth,
     )
+
+
+def gap_squares(model: SpectrumModel, sample: CompareStars, gap: str) -> np.ndarray:
+    """Mean squared errors of the test stars that a gap concerns, shape (n_test,).
+
+    The others, which say nothing of the gap and are most of all, are not encoded: NaN.
+
+    Parameters
+    ----------
+    model : SpectrumModel
+        Trained on ``sample``.
+    sample : CompareStars
+        From :func:`gap_sample`.
+    gap : str
+        Its gap.
+    """
+    rows = np.flatnonzero(gap_stars(sample.test, gap))
+    squares = np.full(len(sample.test), np.nan)
+    if len(rows):
+        truth = None if sample.truth is None else sample.truth[rows]
+        found = reconstruct(model, replace(sample, test=sample.test[rows], truth=truth))[1]
+        squares[rows] = found.mean_square("observed" if truth is None else "truth")
+    return squares
 
 
 def judge_gap(
