@@ -11,7 +11,7 @@ from starkin.io import Latents
 from starkin.latent.comparison import Comparison, table_of
 from starkin.latent.intervals import Interval
 from starkin.report import write_comparison
-from starkin.report.comparison_figures import COMPARISON_FIGURES
+from starkin.report.comparison_figures import COMPARISON_FIGURES, _telling
 
 
 def _interval(value: float) -> dict[str, float]:
@@ -151,6 +151,16 @@ def test_the_page_tells_all_models_their_numbers_and_failures(folder):
         "reading",
     ):  # fmt: skip
         assert f'id="{section}"' in page
+
+
+def test_each_track_is_shown_in_the_latent_it_moves_in():
+    """The main sequence moves most in z3, the giants in z2; z1 is large but scatters as much."""
+    z = np.random.default_rng(0).normal(size=(500, 3)) * [100, 1, 1]
+    dwarfs, giants = {"mean": [[0, 0, 0], [9, 1, 4]]}, {"mean": [[0, 0, 0], [9, 2, 1.5]]}
+    assert _telling(z, {"main sequence": dwarfs, "giant branch": giants}) == (2, 1)
+    assert _telling(z, {"main sequence": dwarfs, "giant branch": {"problem": "few"}}) == (2, 1)
+    assert _telling(z, {}) == (0, 1)
+    assert _telling(z[:, :1], {"main sequence": {"mean": [[0], [1]]}}) == (0, 0)
 
 
 def test_what_failed_beside_the_models_is_told(comparison, tmp_path):

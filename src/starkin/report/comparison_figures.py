@@ -187,14 +187,16 @@ def _kiel(found: Comparison) -> Figure | None:
 
 
 def _telling(z: np.ndarray, tracks: dict[str, Any]) -> tuple[int, int]:
-    """The two latents that the tracks move furthest in, in standard deviations."""
+    """The latent that each track moves furthest in, in standard deviations: two of them."""
     curves = [np.array(c["mean"]) for c in tracks.values() if "mean" in c]
-    if not curves:
-        return 0, min(1, z.shape[1] - 1)
     scale = np.nanstd(z, axis=0)
-    reach = np.max([np.ptp(c, axis=0) for c in curves], axis=0) / np.where(scale > 0, scale, 1)
-    order = np.argsort(-reach, kind="stable")
-    return int(order[0]), int(order[min(1, len(order) - 1)])
+    reach = [np.ptp(c, axis=0) / np.where(scale > 0, scale, 1) for c in curves]
+    chosen: list[int] = []
+    for one in [*reach, *reach]:
+        free = [i for i in np.argsort(-one, kind="stable") if i not in chosen]
+        chosen += free[:1]
+    chosen = [int(i) for i in chosen[:2]] or [0]
+    return chosen[0], chosen[1] if len(chosen) > 1 else min(1, z.shape[1] - 1)
 
 
 def _tracks(found: Comparison) -> Figure | None:
@@ -309,6 +311,9 @@ def _bars(found: Comparison, names: dict[str, str], label: str, line: float) -> 
             row = found.table[row_of[model]]
             value = float(row[column])
             if not np.isfinite(value):
+                place = axes.get_yaxis_transform()
+                axes.text(0.5, -i, "–", transform=place, ha="center", va="center",
+                          fontsize=6, color=MUTED)  # fmt: skip
                 continue
             low = float(row[f"{column}_low"])
             high = float(row[f"{column}_high"])
@@ -316,6 +321,9 @@ def _bars(found: Comparison, names: dict[str, str], label: str, line: float) -> 
             axes.plot(value, -i, "o", markersize=4, color=colour(i))
         axes.axvline(line, color=MUTED, linewidth=0.6)
         axes.set_title(text)
+        low, high = axes.get_xlim()
+        if line > 0 and high > 10 * line:  # ratios of very different sizes
+            axes.set_xscale("log")
     panels[0].set_yticks([-i for i in range(len(found.models))], found.models)
     figure.supxlabel(label, fontsize=8)
     return figure
