@@ -107,7 +107,12 @@ def comparison() -> Comparison:
         table_of(rows),
         {"first <b>": _model(0.5), "second": _model(1.25), "": general},
         {"first <b>": latents, "second": latents},
-        {"stars": {"n_test": 80}, "config": {"seed": 3}, "seconds": {"fit": 1.5}},
+        {
+            "stars": {"n_test": 80},
+            "config": {"seed": 3},
+            "seconds": {"fit pca-1": 1.5, "judge pca-1 alpha": 2.25, "alpha": 3.0},
+            "cpu_seconds": 6.5,
+        },
     )
 
 
@@ -145,6 +150,8 @@ def test_the_page_tells_all_models_their_numbers_and_failures(folder):
     assert 'title="95 %: 1.15 to 1.35"' in page
     assert "80 others" in page
     assert "Of the 80 test stars 17 are members; the probabilities add up to 16.5" in page
+    rows = re.findall(r"<th scope=\"row\">([^<]*)</th><td>([^<]*)</td>", page)
+    assert {("pca-1", "3.8"), ("alpha", "3"), ("processor time of all", "6.5")} <= set(rows)
     assert "1 of 2 inner branches stand in at least half of 50 trees" in page
     for section in (
         "table", "reconstruction", "alpha", "nuisance", "gap", "classifier", "phylogeny", "run",

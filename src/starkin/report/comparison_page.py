@@ -108,6 +108,7 @@ def _dots(name: str, rows: list[tuple[str, Any, str]], label: str, at: float) ->
     source = ColumnDataSource(data)
     names = list(dict.fromkeys(reversed(data["row"])))
     plot = plain_figure(label, "", y_range=FactorRange(*names))
+    plot.xaxis[0].ticker.desired_num_ticks = 4  # the panels are narrow, some numbers long
     plot.segment("low", "row", "high", "row", source=source, line_color="ink", line_width=2)
     dots = plot.scatter("value", "row", source=source, size=8, fill_color="ink", line_color="white")
     plot.add_layout(Span(location=at, dimension="height", line_color=MUTED, line_dash="dashed"))
@@ -251,6 +252,25 @@ def _confusions(found: Comparison) -> list[dict[str, Any]]:
     return rows
 
 
+def _provenance(run: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Title and rows of what was run; times summed over the steps of each model."""
+    shown = dict(run)
+    total: dict[str, float] = {}
+    for step, seconds in run.get("seconds", {}).items():
+        key = step.split()[1] if " " in step else step
+        total[key] = round(total.get(key, 0.0) + seconds, 1)
+    if total:
+        shown["seconds"] = total | {"processor time of all": run.get("cpu_seconds", "–")}
+    shown.pop("cpu_seconds", None)
+    return [
+        (
+            key.replace("_", " ").capitalize(),
+            flatten(value if isinstance(value, dict) else {key: value}),
+        )
+        for key, value in shown.items()
+    ]
+
+
 def render_comparison(found: Comparison) -> str:
     """The whole page as text: data, scripts and styles inside, nothing fetched."""
     environment = Environment(
@@ -279,13 +299,7 @@ def render_comparison(found: Comparison) -> str:
         "reference": found.details[""]["reference"],
         "against": found.details[""]["against"],
         "n_stars": run.get("stars", {}).get("n_test", 0),
-        "provenance": [
-            (
-                key.replace("_", " ").capitalize(),
-                flatten(value if isinstance(value, dict) else {key: value}),
-            )
-            for key, value in run.items()
-        ],
+        "provenance": _provenance(run),
         "accent": ACCENT,
         "style": environment.loader.get_source(environment, "page.css")[0],  # type: ignore[union-attr]
     }
