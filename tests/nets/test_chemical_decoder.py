@@ -181,3 +181,18 @@ def test_errors_of_the_conditions_are_marginalised() -> None:
     exact = estimate_latents(decoder, y, u, precision, steps=8)
     truth = z[0]
     assert (found.mode[0] - truth).norm() < (exact.mode[0] - truth).norm()
+
+
+def test_steps_that_lead_astray_are_halved() -> None:
+    """y = z − 10/3 z³ = 0: from 0.3 Newton's whole step leads past the turning point at −0.32.
+
+    There another root draws, −0.55; a quarter of the step arrives at 0.
+    """
+    decoder = ChemicalDecoder(1, 1, 1, Degrees(0, 0, 0, 1, 3, 3)).double()
+    decoder.loadings[0, 0, 0] = 1.0 - 10.0
+    decoder.bends[0, 0] = -10 / 3 * math.sqrt(6.0)  # √6 He₃/√6 is z³ − 3z.
+    z, u = torch.tensor([[0.3], [-0.7]]).double(), torch.zeros((2, 1)).double()
+    np.testing.assert_allclose(decoder(z, u), z - 10 / 3 * z**3, atol=1e-12)
+    zero, precision = torch.zeros((2, 1)).double(), 1e6 * torch.eye(1).double()
+    found = estimate_latents(decoder, zero, u, precision, start=z, steps=30)
+    np.testing.assert_allclose(found.mode[:, 0], [0.0, -math.sqrt(0.3)], atol=1e-5)

@@ -31,7 +31,7 @@ from .stored_model import StoredModel
 __all__ = ["ChemicalModel"]
 
 _CHUNK = 2048
-_STEPS = 6  # Gauss-Newton steps from the origin; the last ones change nothing
+_STEPS = 25  # Gauss-Newton steps from the origin at most; a few suffice, but for a few stars
 _VAGUE = 0.01  # information that stands in where a star's data have none: variance 100
 _BEYOND = 0.15  # conditions are extrapolated by so much of half the trained range, no further
 _CALIBRATION_STARS = 5000

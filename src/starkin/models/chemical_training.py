@@ -31,7 +31,7 @@ from .chemical_gauge import (
 
 __all__ = ["FitHistory", "Fitted", "fit_decoder", "misfit_covariance"]
 
-_WORTH = 1.0  # variance of a component that is worth a latent, in units of the reference error
+_WORTH = 2.0  # variance of a component that is worth a latent, in units of the reference error
 _BESIDE = 2  # latents beside the bent ones that are turned with them
 _FLOOR = 0.1  # least misfit of a component while training, in units of the reference error
 

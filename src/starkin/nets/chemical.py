@@ -22,6 +22,9 @@ from .smooth import n_terms, smooth_basis, smooth_gradient
 __all__ = ["ChemicalDecoder", "Degrees", "Estimate", "estimate_latents"]
 
 _FURTHEST_STEP = 2.0  # of one Gauss-Newton step, in latent units: the prior's width is 1
+_AT_REST = 0.01  # of a standard error: a star with such a step to go is left where it is
+_SMALLEST_STEP = 1e-6
+_ROUNDING = 1e-6  # by which a distance may grow
 
 
 @dataclass(frozen=True)
@@ -203,6 +206,9 @@ def estimate_latents(
 ) -> Estimate:
     """Latents by Gauss-Newton steps on the exact decoder.
 
+    A step that does not bring a star nearer is halved until one does; a star whose next step is
+    a hundredth of its error rests.
+
     Parameters
     ----------
     decoder : ChemicalDecoder
@@ -219,44 +225,58 @@ def estimate_latents(
         Standard errors of u, scaled; with them u is estimated together with z, and the
         information about z is what is left of it.
     steps : int
-        Of Gauss and Newton.
+        Of Gauss and Newton, at most.
     chunk : int
         Stars at a time.
     """
     n, d = len(y), decoder.n_latent
-    z = torch.zeros((n, d), dtype=y.dtype, device=y.device) if start is None else start.clone()
-    moved = u.clone()
-    information = torch.empty((n, d, d), dtype=y.dtype, device=y.device)
+    told = condition_errors is not None
     prior = torch.ones((n, d), dtype=y.dtype, device=y.device)
     if condition_errors is not None:
         prior = torch.cat([prior, condition_errors.to(prior) ** -2], dim=1)
+    begin = torch.zeros((n, d), dtype=y.dtype, device=y.device) if start is None else start
+    found = torch.cat([begin, u], dim=1) if told else begin.clone()
+    information = torch.empty((n, d, d), dtype=y.dtype, device=y.device)
     common = torch.linalg.cholesky(precision) if precision.ndim == 2 else None
     for first in range(0, n, chunk):
-        rows = slice(first, first + chunk)
+        rows = torch.arange(first, min(first + chunk, n), device=y.device)
         root = torch.linalg.cholesky(precision[rows]) if common is None else common
-        for step in range(steps + 1):
-            value, jacobian = decoder.linearise(z[rows], moved[rows])
-            if condition_errors is not None:
-                jacobian = torch.cat([jacobian, decoder.slope(z[rows], moved[rows])], dim=1)
-            jacobian = jacobian @ root
+        target = torch.zeros_like(found[rows])
+        target[:, d:] = u[rows] if told else 0.0
+        best = torch.full((len(rows),), torch.inf, dtype=y.dtype, device=y.device)
+        change = torch.zeros_like(target)
+        active = torch.arange(len(rows), device=y.device)
+        for _ in range(steps + 1):
+            at = rows[active]
+            trial = found[at] + change[active]
+            where = trial[:, d:] if told else u[at]
+            value, jacobian = decoder.linearise(trial[:, :d], where)
+            if told:
+                jacobian = torch.cat([jacobian, decoder.slope(trial[:, :d], where)], dim=1)
+            own = root if root.ndim == 2 else root[active]
+            jacobian = jacobian @ own
+            residual = ((y[at] - value)[:, None, :] @ own)[:, 0]
+            away = trial - target[active]
+            distance = (residual**2).sum(1) + (prior[at] * away**2).sum(1)
+            better = distance <= best[active] * (1 + _ROUNDING)
+            change[active[~better]] /= 2
+            active, at = active[better], at[better]
+            jacobian, residual, away = jacobian[better], residual[better], away[better]
+            best[active], found[at] = distance[better], trial[better]
             fisher = jacobian @ jacobian.transpose(1, 2)
-            if step == steps:
-                information[rows] = _marginal(fisher, prior[rows], d)
+            information[at] = _marginal(fisher, prior[at], d)
+            pull = torch.bmm(jacobian, residual[:, :, None])[:, :, 0] - prior[at] * away
+            curved = fisher + torch.diag_embed(prior[at])
+            move = torch.linalg.solve(curved, pull[:, :, None])[:, :, 0]
+            length = move[:, :d].norm(dim=1, keepdim=True)
+            change[active] = move * (_FURTHEST_STEP / length.clamp(min=_FURTHEST_STEP))
+            restless = torch.ones(len(rows), dtype=torch.bool, device=y.device)
+            restless[active] = (move * pull).sum(1) > _AT_REST**2
+            restless &= change.abs().amax(1) > _SMALLEST_STEP
+            active = torch.nonzero(restless)[:, 0]
+            if not len(active):
                 break
-            residual = ((y[rows] - value)[:, None, :] @ root)[:, 0]
-            away = z[rows]
-            if condition_errors is not None:
-                away = torch.cat([away, moved[rows] - u[rows]], dim=1)
-            pull = torch.bmm(jacobian, residual[:, :, None])[:, :, 0] - prior[rows] * away
-            change = torch.linalg.solve(fisher + torch.diag_embed(prior[rows]), pull[:, :, None])[
-                :, :, 0
-            ]
-            length = change[:, :d].norm(dim=1, keepdim=True)
-            change = change * (_FURTHEST_STEP / length.clamp(min=_FURTHEST_STEP))
-            z[rows] += change[:, :d]
-            if condition_errors is not None:
-                moved[rows] += change[:, d:]
-    return Estimate(z, information, moved)
+    return Estimate(found[:, :d].contiguous(), information, found[:, d:] if told else u.clone())
 
 
 def _marginal(fisher: Tensor, prior: Tensor, d: int) -> Tensor:
