@@ -89,7 +89,7 @@ def test_the_two_alpha_sequences_lie_on_either_side_of_the_split():
 
 
 def test_both_sequences_are_populated_at_the_same_metallicity():
-    """Hayden et al. 2015, figs. 3 and 4: no metallicity tells from the sequence."""
+    """In the sense of Hayden et al. 2015: no metallicity tells the sequence."""
     stars = draw_field(8000, 6.0, 15.0, rng())
     above = stars.alpha_m > alpha_split(stars.m_h)
     disc = (stars.m_h > -0.8) & (stars.m_h < -0.1)
@@ -108,7 +108,7 @@ def test_both_sequences_are_populated_at_the_same_metallicity():
 
 
 def test_high_alpha_stars_are_off_the_plane_and_rare_in_the_outer_disc():
-    """Hayden et al. 2015, fig. 4: at one metallicity, the mixture changes with place."""
+    """In the sense of Hayden et al. 2015: at one metallicity, the mixture changes with place."""
     stars = draw_field(8000, 6.0, 16.0, rng(1))
     above = stars.alpha_m > alpha_split(stars.m_h)
     lon, lat = np.radians(stars.lon), np.radians(stars.lat)
