@@ -203,3 +203,12 @@ def test_simulated_spectra_are_written_in_the_format_asked_for(tmp_path):
     assert len(written) == 20
     assert written.correlations is not None
     assert written.has_label("class_name")
+    clean = tmp_path / "clean.parquet"
+    told = ["simulate", "survey", "--n", "20", "--seed", "2", "--out", str(clean)]
+    result = run(app, [*told, "--no-noise", "--no-alpha", "--no-correlations"])
+    assert result.exit_code == 0, result.output
+    without = read(clean)
+    assert without.correlations is None
+    np.testing.assert_array_equal(without.label("true_teff"), written.label("true_teff"))
+    pull = (without.values - written.values) / written.errors
+    assert 0.5 < np.median(np.abs(pull)) / 0.6745 < 1.5  # noise is what they differ by

@@ -32,6 +32,8 @@ def survey(
         str, typer.Option(help="survey, cemp (CEMP-like candidates) or single (one population).")
     ] = "survey",
     correlations: Annotated[bool, typer.Option(help="Write coefficient correlations.")] = True,
+    noise: Annotated[bool, typer.Option(help="Measurement noise; without it, models.")] = True,
+    alpha: Annotated[bool, typer.Option(help="Let [α/M] show in the spectra.")] = True,
 ) -> None:
     """Simulate a Gaia XP survey and write it with labels and true classes."""
     from ..io import write_spectra
@@ -40,7 +42,13 @@ def survey(
     with errors():
         with steps() as show:
             spectra = simulate_survey(
-                n, seed=seed, preset=preset, correlations=correlations, progress=show.of("simulate")
+                n,
+                seed=seed,
+                preset=preset,
+                correlations=correlations,
+                noise=noise,
+                alpha_signal=alpha,
+                progress=show.of("simulate"),
             )
         write_spectra(spectra, out)
         console.print(f"{len(spectra):,} stars written to {out}")
