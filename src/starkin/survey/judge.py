@@ -33,6 +33,9 @@ __all__ = ["AlphaStars", "Judgement", "encoded", "judge", "reconstruct"]
 #: Where both sequences are populated (elsewhere [M/H] alone gives the answer) and where XP
 #: spectra may show α.
 _DISC = {columns.M_H: (-0.8, 0.0), columns.TEFF: (3800.0, 6800.0)}
+#: Fainter than this, noise leaves [α/M] of a dwarf of known labels to no better than the 0.2 dex
+#: that part the sequences (docs/what_xp_latents_know.md).
+_ALPHA_FAINTEST = 16.0  # [mag]
 _ALPHA_BINS = (3800.0, 4400.0, 5000.0, 5600.0, 6200.0, 6800.0)  # [K]
 _ALPHA_FEWEST = 30
 _KNOWN = (columns.TEFF, columns.LOGG, columns.M_H, columns.ALPHA_M)
@@ -175,6 +178,8 @@ class AlphaStars:
         use = np.isfinite(colour) & ~test.mask.any(axis=1)
         for values in labels.values():
             use &= np.isfinite(values)
+        if test.has_label(columns.G_MAG):
+            use &= test.label(columns.G_MAG) < _ALPHA_FAINTEST
         for name, (low, high) in _DISC.items():
             use &= (labels[name] > low) & (labels[name] < high)
         rows = np.flatnonzero(use)
