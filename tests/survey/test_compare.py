@@ -16,7 +16,7 @@ from starkin.survey.compare import compare
 from starkin.survey.compare_data import compare_stars
 from starkin.survey.compare_settings import CompareConfig
 from starkin.survey.judge import encoded
-from starkin.survey.label_gap import gap_squares, judge_gap
+from starkin.survey.label_gap import gap_squares, judge_gap, told_labels
 
 N = 900
 
@@ -245,6 +245,20 @@ def test_only_stars_of_the_gap_are_encoded_and_their_errors_are_the_same():
     assert np.isnan(found[~concerned]).all()
     everyone = reconstruct(model, stars)[1].mean_square("truth")
     np.testing.assert_allclose(found[concerned], everyone[concerned], rtol=1e-6)
+
+
+def test_who_is_told_labels():
+    from starkin.models.load import new_model
+
+    told = {
+        ("pca", ()): (),
+        ("cannon", (("labels", ("teff", "m_h")),)): ("teff", "m_h"),
+        ("lb23", (("labels", ("teff",)),)): ("teff",),
+        ("lb23", (("use", "spectrum"),)): (),  # its settings name labels that it never asks for
+        ("polynomial-pca", ()): ("teff", "logg"),
+    }
+    for (kind, settings), labels in told.items():
+        assert told_labels(new_model(kind, dict(settings))) == labels
 
 
 def test_a_table_by_hand():

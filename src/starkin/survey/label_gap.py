@@ -9,6 +9,7 @@ import numpy as np
 
 from ..latent.intervals import Interval, group_ratio, rmse_ratio
 from ..models.base import SpectrumModel
+from ..models.rivals.label_model import LabelModel
 from ..simulate.gap import GAPS, gap_stars, with_gap
 from ..spectra import columns
 from .compare_data import CompareStars
@@ -21,6 +22,8 @@ _FEWEST = 10
 
 def told_labels(model: SpectrumModel) -> tuple[str, ...]:
     """Label columns that a model is told in training: none for a label-independent one."""
+    if isinstance(model, LabelModel):
+        return tuple(model.label_names())
     config = getattr(model, "config", None)
     return tuple(dict.fromkeys((*getattr(config, "labels", ()), *model.conditions)))
 
