@@ -152,6 +152,22 @@ def test_only_what_is_new_is_done_and_failures_stay_their_own(found, files):
     assert again.table["rms"][2] == found.table["rms"][1]
 
 
+def test_a_measure_that_is_asked_for_later_encodes_nothing_again(files, monkeypatch):
+    """Latents are read back, and the rest is as if it had been asked for at once."""
+    from starkin.models.rivals import PCA
+
+    run = files / "later"
+    compare(_config(files, [_ONE], measures=["reconstruction"]), run)
+    monkeypatch.setattr(PCA, "encode", None)
+    later = compare(_config(files, [_ONE], measures=["reconstruction", "information"]), run)
+    monkeypatch.undo()
+    whole = compare(
+        _config(files, [_ONE], measures=["reconstruction", "information"]), files / "at_once"
+    )
+    assert later.table["rms"][0] == whole.table["rms"][0]
+    assert later.table["information_teff"][0] == whole.table["information_teff"][0]
+
+
 def test_another_seed_is_another_run(found, files):
     with pytest.raises(StarkinError, match="other settings"):
         compare(_config(files, [_ONE], seed=1), files / "run")

@@ -175,7 +175,7 @@ class _Job:
         latents_file, arrays_file = folder / "latents.parquet", folder / "squares.npy"
         folder.mkdir(parents=True, exist_ok=True)
         found = latents = None
-        if missing or not self.run.done(f"encode {key}"):
+        if not self.run.done(f"encode {key}"):
             with self.run.step(f"encode {key}"):
                 latents, found, seconds = reconstruct(model, self.stars)
                 latents.write(latents_file)
@@ -183,6 +183,8 @@ class _Job:
                 np.save(arrays_file, found.mean_square(against))
                 rate = len(self.stars.test) / max(seconds, 1e-9)
                 _write_json(folder / "encode.json", {"encode_rate": rate})
+        elif missing:
+            latents, found, _ = reconstruct(model, self.stars, Latents.read(latents_file))
         for i, measure in enumerate(missing):
             assert latents is not None
             assert found is not None

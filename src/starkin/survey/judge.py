@@ -60,10 +60,16 @@ class Judgement:
     squares: np.ndarray | None = None
 
 
-def reconstruct(model: SpectrumModel, stars: CompareStars) -> tuple[Latents, Reconstruction, float]:
-    """Encode the test stars and decode their posterior means; and the time of encoding [s]."""
+def reconstruct(
+    model: SpectrumModel, stars: CompareStars, latents: Latents | None = None
+) -> tuple[Latents, Reconstruction, float]:
+    """Encode the test stars and decode their posterior means; and the time of encoding [s].
+
+    Stars that were encoded before need not be again: give their ``latents``.
+    """
     start = time.perf_counter()
-    latents = model.encode(stars.test)
+    if latents is None:
+        latents = model.encode(stars.test)
     seconds = time.perf_counter() - start
     told, usable = None, np.asarray(latents.usable)
     if model.conditions:
