@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 from matplotlib import rc_context
+from PIL import Image
 
 from starkin.latent.comparison import Comparison
 from starkin.report.comparison_figures import COMPARISON_FIGURES
@@ -20,7 +21,6 @@ SHOWN = (
     "kiel_latent", "tracks", "information", "alpha", "nuisance", "gap", "wavelength", "labels",
     "selection", "phylogeny",
 )  # fmt: skip
-LARGEST = 150_000  # bytes
 
 
 def main() -> None:
@@ -32,15 +32,14 @@ def main() -> None:
     found = Comparison.read(given.comparison)
     for name in SHOWN:
         path = given.out / f"{name}.png"
-        for dpi in (150, 120, 100, 80):
-            with publication(), rc_context({"savefig.dpi": dpi}):
-                figure = COMPARISON_FIGURES[name](found)
-                if figure is None:
-                    break
-                save_figure(figure, path)
-            if path.stat().st_size < LARGEST:
-                print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
-                break
+        with publication(), rc_context({"savefig.dpi": 120}):
+            figure = COMPARISON_FIGURES[name](found)
+            if figure is None:
+                continue
+            save_figure(figure, path)
+        # Lines and dots of a few colours need no more than a palette.
+        Image.open(path).convert("RGB").quantize(128).save(path, optimize=True)
+        print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 
 if __name__ == "__main__":
