@@ -25,14 +25,12 @@ from .chemical_gauge import (
     by_curvature,
     condition_grid,
     directions,
-    even_alignment,
     standardise,
 )
 
 __all__ = ["FitHistory", "Fitted", "fit_decoder", "misfit_covariance"]
 
 _WORTH = 2.0  # variance of a component that is worth a latent, in units of the reference error
-_BESIDE = 2  # latents beside the bent ones that are turned with them
 _FLOOR = 0.1  # least misfit of a component while training, in units of the reference error
 
 
@@ -138,10 +136,7 @@ def fit_decoder(
         z = standardise(z, u)
         if k + 1 == stage.sweeps:
             decoder = _decoder(config, degrees, y, z, u)
-            responses = directions(decoder, components, grid)
-            turns = alignment(responses)
-            if degrees.bent:
-                turns = turns @ even_alignment(responses @ turns, degrees.bent + _BESIDE)
+            turns = alignment(directions(decoder, components, grid))
             z = Rotation.through(grid, turns, config.rotation_degree).turn(z, u)
         left = float(misfit.trace())
         history.misfit.append(left)
