@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from starkin.simulate.physics import constants as c
@@ -66,6 +66,7 @@ def test_saha_by_hand_for_pure_ionisation_of_hydrogen():
     st.floats(-0.3, 0.6),
     st.floats(-0.5, 2.5),
 )
+@example(2000.0, 0.0, 0.0, -0.21875, 0.0)  # C/O near 1: the slowest to settle
 def test_charge_particles_and_carbon_are_conserved(t, log_p, m_h, alpha_m, c_m):
     mix = composition(np.array([m_h]), alpha_m, c_m)
     state = _gas(t, 10**log_p, mix)

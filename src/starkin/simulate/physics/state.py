@@ -29,7 +29,7 @@ _N_NODES = 800
 _T_RANGE = (1000.0, 120000.0)
 _N_ITERATIONS = 12  # of the charge balance
 _N_MORE = 18  # without a guess to start from
-_N_MOLECULE_ITERATIONS = 25
+_N_MOLECULE_ITERATIONS = 100  # at most: few gases need 25, cold thin ones with C/O near 1 over 50
 # Bound in the competition for C, N and O; the hydrides enter it linearly.
 _OXIDES_AND_CARBIDES = ("CO", "CN", "C2", "N2", "SiO", "TiO", "CH", "NH", "OH")
 
