@@ -71,20 +71,20 @@ class BentTerms(nn.Module):
             result = result * value
         return result.T
 
-    def gradient(self, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Derivatives by the bent latents and by the conditions.
+    def by_latents(self, z: Tensor, u: Tensor) -> Tensor:
+        """Derivatives by the bent latents, shape (n_stars, n_bent, n_terms)."""
+        return self._derivatives(z, u, range(self.n_conditions, self.n_conditions + self.n_bent))
 
-        Returns
-        -------
-        by_latents : Tensor, shape (n_stars, n_bent, n_terms)
-        by_conditions : Tensor, shape (n_stars, n_conditions, n_terms)
-        """
+    def by_conditions(self, z: Tensor, u: Tensor) -> Tensor:
+        """Derivatives by the conditions, shape (n_stars, n_conditions, n_terms)."""
+        return self._derivatives(z, u, range(self.n_conditions))
+
+    def _derivatives(self, z: Tensor, u: Tensor, variables: range) -> Tensor:
         factors = self._factors(z, u)
         rows = []
-        for i in range(len(factors)):
+        for i in variables:
             term = torch.ones((len(self), len(z)), dtype=z.dtype, device=z.device)
             for k, (value, slope) in enumerate(factors):
                 term = term * (slope if k == i else value)
             rows.append(term.T)
-        stacked = torch.stack(rows, dim=1)
-        return stacked[:, self.n_conditions :], stacked[:, : self.n_conditions]
+        return torch.stack(rows, dim=1)

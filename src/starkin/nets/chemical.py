@@ -130,25 +130,30 @@ class ChemicalDecoder(nn.Module):
     # --- the function ------------------------------------------------------------
     def forward(self, z: Tensor, u: Tensor) -> Tensor:
         """y, shape (n_stars, n_outputs)."""
-        return self.linearise(z, u)[0]
+        linear, bent = self._loadings(z, u)
+        return self._value(z, u, linear if bent is None else linear + bent)
 
     def linearise(self, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
         """y and ∂y/∂z, shapes (n_stars, n_outputs) and (n_stars, n_latent, n_outputs)."""
-        shape = (len(z), self.n_latent, self.n_outputs)
-        linear = smooth_basis(u, self.degrees.loadings) @ self.loadings.flatten(1)
-        y = smooth_basis(u, self.degrees.mean) @ self.mean
-        if self.degrees.curvature < 0:
-            y, jacobian = y + _along(z, linear.view(shape)), linear.view(shape)
-        else:
-            bent = self._outer(self.degrees.curvature, u, z) @ self.curvature.flatten(0, 1).flatten(
-                1
-            )
-            y = y + _along(z, (linear + bent).view(shape))
-            jacobian = (linear + 2 * bent).view(shape)
+        linear, bent = self._loadings(z, u)
+        y = self._value(z, u, linear if bent is None else linear + bent)
+        jacobian = linear if bent is None else linear + 2 * bent
         if len(self.terms):
-            y = y + self.terms(z, u) @ self.bends
-            jacobian[:, : self.terms.n_bent] += self.terms.gradient(z, u)[0] @ self.bends
+            jacobian[:, : self.terms.n_bent] += self.terms.by_latents(z, u) @ self.bends
         return y, jacobian
+
+    def _loadings(self, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Λ(u) and Q(u)z, shape (n_stars, n_latent, n_outputs) each; None without Q."""
+        shape = (len(z), self.n_latent, self.n_outputs)
+        linear = (smooth_basis(u, self.degrees.loadings) @ self.loadings.flatten(1)).view(shape)
+        if self.degrees.curvature < 0:
+            return linear, None
+        curvature = self.curvature.flatten(0, 1).flatten(1)
+        return linear, (self._outer(self.degrees.curvature, u, z) @ curvature).view(shape)
+
+    def _value(self, z: Tensor, u: Tensor, along: Tensor) -> Tensor:
+        y = smooth_basis(u, self.degrees.mean) @ self.mean + _along(z, along)
+        return y + self.terms(z, u) @ self.bends if len(self.terms) else y
 
     def slope(self, z: Tensor, u: Tensor) -> Tensor:
         """∂y/∂u, shape (n_stars, n_conditions, n_outputs)."""
@@ -164,7 +169,7 @@ class ChemicalDecoder(nn.Module):
                 2
             ) @ self.curvature.flatten(1, 2).flatten(0, 1)
         if len(self.terms):
-            slope = slope + self.terms.gradient(z, u)[1] @ self.bends
+            slope = slope + self.terms.by_conditions(z, u) @ self.bends
         return slope
 
 
