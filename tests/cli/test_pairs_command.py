@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from starkin.cli.app import app
 from starkin.io import read
+from starkin.survey.twin_ceiling import Ceiling
 
 RUNNER = CliRunner()
 
@@ -42,6 +43,17 @@ def test_pairs_are_written_with_and_without_noise(tmp_path):
     assert np.std(clean.label("teff") - clean.label("true_teff")) > 30
     train = read(out / "train.parquet")
     assert not np.isin(train.label("true_fe_h"), clean.label("true_fe_h")).any()
+
+
+def test_the_ceiling_is_that_of_the_validation_stars(tmp_path):
+    out = tmp_path / "pairs"
+    args = ["simulate", "pairs", "--train", "2", "--validation", "4", "--ceiling"]
+    result = RUNNER.invoke(app, [*args, "--own-grid", str(_grid(tmp_path)), "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    ceiling = Ceiling.read(out / "ceiling.npz")
+    assert ceiling.elements == ("fe_h",)
+    # 50 pixels that answer with -0.1 a dex: 50 · 0.1² · 100² per dex².
+    np.testing.assert_allclose(ceiling.fisher, np.full((8, 1, 1), 5000.0), rtol=1e-4)
 
 
 def test_a_wrong_setting_is_one_sentence(tmp_path):

@@ -51,6 +51,14 @@ def pairs(
         float, typer.Option(help="Unknown macroturbulence, its scatter [km/s].")
     ] = 0.0,
     suffix: Annotated[str, typer.Option(help="Format: .parquet, .fits or .h5.")] = ".parquet",
+    ceiling: Annotated[
+        bool,
+        typer.Option(
+            "--ceiling/--no-ceiling",
+            help="Also write ceiling.npz: what the validation spectra can say of abundances at "
+            "most, for starkin evaluate twins.",
+        ),
+    ] = False,
     threads: Annotated[
         int | None, typer.Option(help="Chunks computed at once; all cores by default.", min=1)
     ] = None,
@@ -97,6 +105,9 @@ def pairs(
             for k, ratio in enumerate(snr or ()):
                 noisy = with_noise(spectra, ratio, seed=own[10] + k)
                 _write(write_vectors, noisy, out / f"{name}_snr{ratio:g}{suffix}")
+        if ceiling and validation:
+            with steps() as show:
+                _write_ceiling(spectra.labels, model, out / "ceiling.npz", show.of("ceiling"))
 
 
 def _model(
@@ -141,6 +152,19 @@ def _flawed(
     if any(label_errors):
         spectra = s.with_label_errors(spectra, *label_errors, seed=seeds[8])
     return spectra
+
+
+def _write_ceiling(labels: Any, model: Any, path: Path, progress: Any) -> None:
+    import numpy as np
+
+    from ..io.atomic import atomic_file
+    from ..simulate.fisher import fisher_matrices
+
+    snr = 100.0
+    matrices, elements = fisher_matrices(labels, snr, model=model, progress=progress)
+    with atomic_file(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, fisher=matrices.astype(np.float32), elements=np.array(elements), snr=snr)
+    console.print(f"Fisher matrices of {len(matrices):,} stars written to {path}", soft_wrap=True)
 
 
 def _write(write: Any, spectra: Any, path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 from collections.abc import Mapping
@@ -25,7 +24,7 @@ from .chemical_config import ChemicalConfig
 from .chemical_projection import PixelBasis, Projected
 from .chemical_training import fit_decoder, misfit_covariance
 from .chemical_within import twin_prior_of
-from .inputs import Inputs, PreparedInputs, split_rows
+from .inputs import Inputs, PreparedInputs, few_of, split_rows
 from .stored_model import StoredModel
 
 __all__ = ["ChemicalModel"]
@@ -104,9 +103,7 @@ class ChemicalModel(StoredModel):
         self._inputs = inputs
         prepared = inputs.prepare(train)
         with training.explicit_threads(self.threads), torch.no_grad():
-            few = rows[
-                np.unique(np.linspace(0, len(rows) - 1, config.basis_stars).round().astype(int))
-            ]
+            few = few_of(rows, config.basis_stars)
             degree = -1 if isinstance(train.grid, XPGrid) else config.continuum_degree
             basis = self._basis = PixelBasis.fit(
                 prepared, few, config.n_components, degree, config.reference_error, seed
@@ -135,7 +132,7 @@ class ChemicalModel(StoredModel):
                 seed=seed,
                 checkpoint=checkpoint,
                 checkpoint_seconds=checkpoint_seconds,
-                run_id=hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16],
+                run_id=training.run_id(identity),
                 progress=progress,
             )
             decoder = self._decoder = fitted.decoder
@@ -147,9 +144,7 @@ class ChemicalModel(StoredModel):
             self._misfit = _positive(misfit.float() - noise, noise)
             pixels = loadings[:, :k]
             self._scatter = ((pixels @ self._misfit) * pixels).sum(1).clamp(min=0).sqrt().numpy()
-            sample = rows[
-                np.unique(np.linspace(0, len(rows) - 1, _CALIBRATION_STARS).round().astype(int))
-            ]
+            sample = few_of(rows, _CALIBRATION_STARS)
             found = self._estimate(prepared, sample)
             self._prior = twin_prior_of(
                 decoder.cpu(),

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .inputs import PreparedInputs
+from .inputs import PreparedInputs, few_of
 from .ppca import fit_mean, principal_axes
 
 __all__ = ["Compression"]
@@ -57,7 +57,7 @@ class Compression:
 
         ``noise``, a standard deviation in the scaled flux, joins the size of every score.
         """
-        few = rows[np.unique(np.linspace(0, len(rows) - 1, _STARS).astype(int))]
+        few = few_of(rows, _STARS)
 
         def source(some: np.ndarray) -> tuple[Tensor, None, Tensor | None, Tensor]:
             x, _, used = prepared.tensors(some)

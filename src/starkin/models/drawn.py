@@ -12,7 +12,14 @@ from astropy.table import Table
 from ..spectra import Grid, SpectrumSet, XPGrid, columns
 from .base import Decoded
 
-__all__ = ["drawn_spectra"]
+__all__ = ["drawn_spectra", "mark_normalised"]
+
+
+def mark_normalised(labels: Table, grid: Grid, n: int) -> None:
+    """Say of a model's XP coefficients that they are per unit of G flux already; in place."""
+    if isinstance(grid, XPGrid):
+        labels[columns.NORMALISATION_FLUX] = np.ones(n)
+        labels[columns.NORMALISATION_METHOD] = "model"
 
 
 def drawn_spectra(
@@ -50,9 +57,7 @@ def drawn_spectra(
         ``errors`` holds the scatter that was drawn from; ``source_id`` counts from 0.
     """
     n = len(decoded.values)
-    if isinstance(grid, XPGrid):
-        labels[columns.NORMALISATION_FLUX] = np.ones(n)
-        labels[columns.NORMALISATION_METHOD] = "model"
+    mark_normalised(labels, grid, n)
     noise = generator.standard_normal(decoded.values.shape)
     return SpectrumSet(
         source_id=np.arange(n),

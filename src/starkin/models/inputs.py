@@ -16,7 +16,15 @@ from ..spectra.transform import Standardiser
 from .conditions import Conditions
 from .preprocessing import Prepared, Preprocessing
 
-__all__ = ["Inputs", "PreparedInputs", "Rows", "lowest_snr", "split_rows", "usable_rows"]
+__all__ = [
+    "Inputs",
+    "PreparedInputs",
+    "Rows",
+    "few_of",
+    "lowest_snr",
+    "split_rows",
+    "usable_rows",
+]
 
 #: Stars, by a slice or by their numbers.
 Rows = slice | np.ndarray
@@ -157,8 +165,13 @@ def lowest_snr(spectra: SpectrumSet, rows: np.ndarray | None = None) -> float | 
     if not isinstance(spectra.grid, WavelengthGrid):
         return None
     rows = np.arange(len(spectra)) if rows is None else rows
-    few = rows[np.unique(np.linspace(0, len(rows) - 1, _SNR_STARS).round().astype(int))]
+    few = few_of(rows, _SNR_STARS)
     return float(np.nanpercentile(signal_to_noise(spectra[few]), 1))
+
+
+def few_of(rows: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of the rows, evenly picked."""
+    return rows[np.unique(np.linspace(0, len(rows) - 1, most).astype(int))]
 
 
 def usable_rows(spectra: SpectrumSet, names: Sequence[str]) -> np.ndarray:

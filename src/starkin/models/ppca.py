@@ -21,6 +21,8 @@ import torch
 from sklearn.decomposition import PCA
 from torch import Tensor
 
+from .inputs import few_of
+
 __all__ = ["PPCA", "Posterior", "Source", "fit_mean", "fit_ppca", "infer", "principal_axes"]
 
 _CHUNK = 1024
@@ -234,7 +236,7 @@ def fit_ppca(
     list of float
         Mean log-likelihood of a star before each iteration [nat].
     """
-    few = rows[np.unique(np.linspace(0, len(rows) - 1, _START_STARS).astype(int))]
+    few = few_of(rows, _START_STARS)
     axes, variances, rest = principal_axes(few, source, mean, n_latent, seed=seed)
     d = axes.shape[1]
     noise = _mean_noise(few, source)

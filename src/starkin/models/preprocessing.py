@@ -151,8 +151,9 @@ class Preprocessing:
             If the spectra are in a unit that the standardisation was not fitted for, or fluxes
             are not normalised to the continuum.
         """
-        # A few hundred stars tell whether a set was normalised; medians of all take seconds.
-        require_normalised(spectra[:_LOOKED_AT])
+        if not isinstance(spectra.grid, XPGrid):
+            # A few hundred stars tell whether a set was normalised; medians of all take seconds.
+            require_normalised(spectra[:_LOOKED_AT])
         self.standardiser.transform(self.normalise(spectra[:1]))  # refuses what does not fit
         if not isinstance(spectra.grid, XPGrid) or is_normalised(spectra):
             return Prepared(spectra, None, spectra.mask, self.standardiser)

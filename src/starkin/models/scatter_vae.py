@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -130,7 +128,7 @@ class ScatterVAE(SpectrumModel):
                 device=self.device,
                 checkpoint=checkpoint,
                 checkpoint_seconds=checkpoint_seconds,
-                run_id=hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16],
+                run_id=training.run_id(identity),
                 progress=progress,
             )
             self._after_training(network, data)

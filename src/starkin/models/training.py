@@ -7,6 +7,7 @@ was killed and resumed ends with the same bits as one that was not.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -26,7 +27,7 @@ from ..io.atomic import atomic_file
 from ..spectra import StarkinError
 from .base import Progress
 
-__all__ = ["History", "LossResult", "TrainingSettings", "explicit_threads", "train"]
+__all__ = ["History", "LossResult", "TrainingSettings", "explicit_threads", "run_id", "train"]
 
 Batch = tuple[Tensor, ...]
 
@@ -140,6 +141,11 @@ class History:
     def best(self) -> float:
         """Least validation loss; ``best_epoch`` is −1 where that is the start's."""
         return self.validation[self.best_epoch] if self.best_epoch >= 0 else self.start
+
+
+def run_id(identity: dict[str, Any]) -> str:
+    """Fingerprint of all that decides a training run, by which a checkpoint knows its own."""
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
 
 
 @contextmanager

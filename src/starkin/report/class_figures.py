@@ -12,12 +12,9 @@ from matplotlib.figure import Figure
 from ..latent.comparison import Comparison
 from .publication import COLUMN, PAGE, new_figure
 from .style import ACCENT, FAINT, MUTED, TEXT, colour
-from .tree_layout import tree_layout
+from .tree_layout import SUPPORTED, of_types, tree_layout
 
-__all__ = ["SUPPORTED", "of_types", "phylogeny_figure", "selection_figure"]
-
-#: A branch with less support should not be read.
-SUPPORTED = 0.5
+__all__ = ["phylogeny_figure", "selection_figure"]
 
 
 def selection_figure(found: Comparison) -> Figure | None:
@@ -71,14 +68,6 @@ def _spread(axes: Axes, told: dict[str, Any]) -> None:
         axes.stairs(counts, edges, color=ink, label=name, linewidth=1.2)
     axes.set(xlabel="probability", ylabel="stars", yscale="log", xlim=(0, 1), ylim=(0.7, None))
     axes.legend(loc="best")
-
-
-def of_types(told: dict[str, Any]) -> dict[str, list[str]]:
-    """Stars of the tree by type, in the order of the types' names."""
-    kinds: dict[str, list[str]] = {kind: [] for kind in sorted(set(told["types"]))}
-    for star, kind in zip(told["stars"], told["types"], strict=True):
-        kinds[kind].append(star)
-    return kinds
 
 
 def phylogeny_figure(found: Comparison) -> Figure | None:

@@ -8,10 +8,9 @@ import numpy as np
 from bokeh.models import ColumnDataSource, HoverTool, Span
 
 from ..latent.comparison import Comparison
-from .class_figures import SUPPORTED, of_types
 from .panels.scene import Panel, plain_figure
 from .style import FAINT, MUTED, TEXT, axis_label, colour
-from .tree_layout import tree_layout
+from .tree_layout import SUPPORTED, of_types, tree_layout
 
 __all__ = ["class_panels", "tree_panels"]
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-__all__ = ["TreeLayout", "tree_layout"]
+__all__ = ["SUPPORTED", "TreeLayout", "of_types", "tree_layout"]
+
+#: A branch with less support should not be read.
+SUPPORTED = 0.5
 
 
 @dataclass(frozen=True)
@@ -70,3 +74,11 @@ def _support(node: object) -> float:
     """Inner nodes are named by their support, if any was estimated."""
     name = getattr(node, "name", None)
     return float("nan") if node.is_tip() or not name else float(name)  # type: ignore[attr-defined]
+
+
+def of_types(told: dict[str, Any]) -> dict[str, list[str]]:
+    """Stars of the tree by type, in the order of the types' names."""
+    kinds: dict[str, list[str]] = {kind: [] for kind in sorted(set(told["types"]))}
+    for star, kind in zip(told["stars"], told["types"], strict=True):
+        kinds[kind].append(star)
+    return kinds

@@ -13,7 +13,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from ..io.catalogue import write_table
 from ..latent.calibration import reliability
 from ..latent.intervals import share
-from ..latent.selection import selection_curve
+from ..latent.selection import SelectionCurve, selection_curve
 from ..models.rivals import BoostedClassifier, BoostedConfig
 from ..spectra import SpectrumSet, StarkinError, columns
 from ..spectra.cuts import select
@@ -79,7 +79,8 @@ def judge_classifier(
     probability = np.asarray(told)
     if not member.any():
         raise StarkinError(f"None of the test stars meets {entry.member!r}: nothing to judge by.")
-    curve = _curve(probability, member)
+    selection = selection_curve(probability, member)
+    curve = _curve(selection, int(member.sum()))
     write_table(curve, folder / CURVE)
     write_table(
         Table(
@@ -115,17 +116,15 @@ def judge_classifier(
         "asked": {"limit": entry.contamination},
     }
     try:
-        threshold = selection_curve(probability, member).threshold_for(entry.contamination)
+        threshold = selection.threshold_for(entry.contamination)
         found["asked"] |= _row(curve, threshold)
     except StarkinError as error:
         found["asked"]["problem"] = str(error)
     return found
 
 
-def _curve(probability: np.ndarray, member: np.ndarray) -> Table:
+def _curve(curve: SelectionCurve, n_members: int) -> Table:
     """Completeness and contamination by threshold, with Wilson's 95 % intervals."""
-    curve = selection_curve(probability, member)
-    n_members = int(member.sum())
     right = np.rint(curve.completeness * n_members).astype(int)
     table = Table({"threshold": curve.threshold, "n_selected": curve.n_selected})
     parts = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -21,9 +20,9 @@ from ...spectra.flags import Flag
 from .. import training
 from ..base import Decoded, Progress
 from ..compression import Compression
-from ..inputs import Inputs, PreparedInputs, split_rows
+from ..inputs import Inputs, PreparedInputs, few_of, split_rows
 from .autoencoder_config import AutoencoderConfig
-from .reconstructing import CHUNK, ReconstructingModel, few_of
+from .reconstructing import CALIBRATION_STARS, CHUNK, ReconstructingModel
 
 __all__ = ["AdversarialAutoencoder"]
 
@@ -102,11 +101,11 @@ class AdversarialAutoencoder(ReconstructingModel):
                 device=self.device,
                 checkpoint=checkpoint,
                 checkpoint_seconds=checkpoint_seconds,
-                run_id=hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16],
+                run_id=training.run_id(identity),
                 progress=progress,
             )
             self._network = network.autoencoder.eval()
-            self._calibrate(prepared, few_of(rows))
+            self._calibrate(prepared, few_of(rows, CALIBRATION_STARS))
             mse = self._mse(inputs.prepare(held_out_set), held_out)
         card = self._provenance(identity["train"], len(rows), len(held_out), seed)
         card["metrics"] = {

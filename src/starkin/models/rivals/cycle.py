@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -24,16 +23,17 @@ from ...nets.cycle import (
     Spectra,
     cycle_loss,
 )
-from ...spectra import SpectrumSet, StarkinError, XPGrid, columns
+from ...spectra import SpectrumSet, StarkinError
 from ...spectra.flags import Flag
 from .. import training
 from ..base import Decoded, Progress, refuse_conditions
 from ..compression import Compression
-from ..inputs import Inputs, PreparedInputs, lowest_snr, split_rows
+from ..drawn import mark_normalised
+from ..inputs import Inputs, PreparedInputs, few_of, lowest_snr, split_rows
 from ..preprocessing import Preprocessing
 from .cycle_config import CycleStarNetConfig
 from .cycle_inputs import CommonAxes, usual_scaling
-from .reconstructing import CHUNK, ReconstructingModel, few_of
+from .reconstructing import CALIBRATION_STARS, CHUNK, ReconstructingModel
 
 __all__ = ["CycleStarNet"]
 
@@ -146,11 +146,11 @@ class CycleStarNet(ReconstructingModel):
                 device=self.device,
                 checkpoint=checkpoint,
                 checkpoint_seconds=checkpoint_seconds,
-                run_id=hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16],
+                run_id=training.run_id(identity),
                 progress=progress,
             )
             self._network = network.autoencoder.eval()
-            few = few_of(rows)
+            few = few_of(rows, CALIBRATION_STARS)
             self._usual_split = self._encode(prepared, few)[1].mean(0)
             self._calibrate(prepared, few)
             mse = self._mse(inputs.prepare(held_out_set), held_out)
@@ -363,9 +363,7 @@ class CycleStarNet(ReconstructingModel):
         standardiser = self.inputs.preprocessing.standardiser
         mask = np.broadcast_to(prepared.lost[:, np.newaxis], values.shape)
         labels = prepared.spectra.labels.copy()
-        if isinstance(self.grid, XPGrid):
-            labels[columns.NORMALISATION_FLUX] = np.ones(len(rows))
-            labels[columns.NORMALISATION_METHOD] = "model"
+        mark_normalised(labels, self.grid, len(rows))
         return SpectrumSet(
             source_id=spectra.source_id,
             values=values,

@@ -13,9 +13,9 @@ from torch import Tensor
 from ...spectra import SpectrumSet, StarkinError
 from ...spectra.transform import Standardiser
 from ..compression import Compression
-from ..inputs import PreparedInputs
+from ..inputs import PreparedInputs, few_of
 from ..ppca import fit_mean, principal_axes
-from .reconstructing import few_of
+from .reconstructing import CALIBRATION_STARS
 
 __all__ = ["CommonAxes", "usual_scaling"]
 
@@ -34,7 +34,7 @@ def usual_scaling(spectra: SpectrumSet, rows: np.ndarray, floor: float) -> Stand
     StarkinError
         If no pixel is known of two stars.
     """
-    few = few_of(rows)
+    few = few_of(rows, CALIBRATION_STARS)
     values, errors, mask = spectra.values[few], spectra.errors[few], spectra.mask[few]
     count = (~mask).sum(0)
     known = count > 1

@@ -37,7 +37,7 @@ from ...spectra.flags import Flag
 from ..base import Decoded, Progress, refuse_conditions
 from ..conditions import Conditions
 from ..drawn import drawn_spectra
-from ..inputs import Inputs, lowest_snr
+from ..inputs import Inputs, few_of, lowest_snr
 from ..preprocessing import Prepared, Preprocessing, Standardised
 from ..stored_model import StoredModel
 from ..training import explicit_threads
@@ -369,7 +369,7 @@ class LabelModel(StoredModel):
 
     def _calibrate(self, train: SpectrumSet, most: int = 2000) -> np.ndarray:
         """Median and robust spread of both deviations among training stars, shape (2, 2)."""
-        rows = np.unique(np.linspace(0, len(train) - 1, most).astype(int))
+        rows = few_of(np.arange(len(train)), most)
         _, deviation = self._scores(self.preprocessing.prepare(train[rows]))
         middle = np.median(deviation, axis=0)
         spread = 1.4826 * np.median(np.abs(deviation - middle), axis=0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from abc import abstractmethod
 from dataclasses import asdict, dataclass
@@ -125,4 +124,4 @@ def _run_id(
         "validation": validation.spectra.fingerprint,
         "labels": labels,
     }
-    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
+    return training.run_id(identity)

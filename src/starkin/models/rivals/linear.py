@@ -23,7 +23,7 @@ from ...spectra import SpectrumSet, StarkinError
 from ...spectra.flags import Flag
 from .. import training
 from ..base import Decoded, Progress
-from ..inputs import Inputs, PreparedInputs, split_rows
+from ..inputs import Inputs, PreparedInputs, few_of, split_rows
 from ..ppca import PPCA, Posterior, Source, fit_mean, fit_ppca, infer, principal_axes
 from ..stored_model import StoredModel
 from .linear_config import PCAConfig
@@ -80,7 +80,7 @@ class LinearModel(StoredModel):
             source = self._source(prepared)
             self._model, history = self._fit_ppca(rows, source, prepared, seed, progress)
             self._map, self._origin = self._latent_map(train, rows, source, seed)
-            few = rows[np.unique(np.linspace(0, len(rows) - 1, _CALIBRATION_STARS).astype(int))]
+            few = few_of(rows, _CALIBRATION_STARS)
             self._usual = _usual(self._posterior(few, source))
             metrics = self._metrics(inputs.prepare(held_out_set), held_out)
         seconds = time.perf_counter() - started

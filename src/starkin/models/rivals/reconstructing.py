@@ -15,17 +15,12 @@ from .. import training
 from ..inputs import PreparedInputs, Rows
 from ..stored_model import StoredModel
 
-__all__ = ["CHUNK", "ReconstructingModel", "few_of"]
+__all__ = ["CALIBRATION_STARS", "CHUNK", "ReconstructingModel"]
 
 #: Stars computed on at a time.
 CHUNK = 2048
 #: Stars from which the scatter and the usual scores are learnt, at most.
-_CALIBRATION_STARS = 5000
-
-
-def few_of(rows: np.ndarray, most: int = _CALIBRATION_STARS) -> np.ndarray:
-    """At most so many of the rows, evenly picked."""
-    return rows[np.unique(np.linspace(0, len(rows) - 1, most).astype(int))]
+CALIBRATION_STARS = 5000
 
 
 class ReconstructingModel(StoredModel):
