@@ -34,7 +34,7 @@ browser:
 	command -v chromium > /dev/null || { apt-get update -qq && apt-get install -y -qq chromium chromium-driver; } > /dev/null
 
 science: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest tests -m science $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests -m science --timeout 1800 $(PYTEST_ARGS)
 
 bench: $(VENV)/.installed-bench
 	for script in benchmarks/bench_*.py; do $(BIN)/python $$script $(BENCH_ARGS) || exit 1; done
