@@ -148,4 +148,6 @@ def test_nothing_to_train_on(tmp_path: Path) -> None:
         ["train", "polynomial-pca", str(tmp_path / "masked.parquet"), "--out", str(tmp_path / "m")],
     )
     assert said.exit_code == 1
-    assert "needs usable spectra" in " ".join(said.output.split())
+    said_in_one_line = " ".join(said.output.split())
+    assert "needs usable spectra" in said_in_one_line
+    assert "of 30 stars 30 have no usable pixel" in said_in_one_line

@@ -73,6 +73,10 @@ def test_a_checkpoint_of_another_run_is_refused(
     case.make("cpu").fit(spectra, seed=3, checkpoint=checkpoint)
     with pytest.raises(StarkinError, match="other data or settings"):
         case.make("cpu").fit(spectra, seed=4, checkpoint=checkpoint)
+    for name in getattr(trained(case), "conditions", ()):
+        other = spectra.with_labels(**{name: 1.01 * spectra.label(name)})
+        with pytest.raises(StarkinError, match="other data or settings"):
+            case.make("cpu").fit(other, seed=3, checkpoint=checkpoint)
     checkpoint.write_bytes(checkpoint.read_bytes()[:200])
     with pytest.raises(StarkinError, match="cannot be read"):
         case.make("cpu").fit(spectra, seed=3, checkpoint=checkpoint)

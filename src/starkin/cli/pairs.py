@@ -162,7 +162,7 @@ def _write_ceiling(labels: Any, model: Any, path: Path, progress: Any) -> None:
 
     snr = 100.0
     matrices, elements = fisher_matrices(labels, snr, model=model, progress=progress)
-    with atomic_file(path) as temporary, open(temporary, "wb") as file:
+    with atomic_file(path) as temporary, temporary.open("wb") as file:
         np.savez(file, fisher=matrices.astype(np.float32), elements=np.array(elements), snr=snr)
     console.print(f"Fisher matrices of {len(matrices):,} stars written to {path}", soft_wrap=True)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 from collections.abc import Mapping
@@ -119,8 +118,7 @@ class ChemicalModel(StoredModel):
             identity: dict[str, Any] = {
                 "settings": config.to_dict(),
                 "seed": seed,
-                "train": train.fingerprint,  # A hash over all values: seconds.
-                "rows": hashlib.sha256(rows.tobytes()).hexdigest(),
+                **prepared.identity(rows),
             }
             fitted = fit_decoder(
                 config,

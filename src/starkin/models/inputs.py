@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -59,6 +60,14 @@ class PreparedInputs:
     @property
     def spectra(self) -> SpectrumSet:
         return self.prepared.spectra
+
+    def identity(self, rows: np.ndarray) -> dict[str, str]:
+        """What tells training on these rows from another: hashes over all values, in seconds."""
+        return {
+            "train": self.spectra.fingerprint,
+            "rows": hashlib.sha256(rows.tobytes()).hexdigest(),
+            "conditions": hashlib.sha256(self.u.tobytes()).hexdigest(),
+        }
 
     @property
     def lost(self) -> np.ndarray:
@@ -182,6 +191,14 @@ def usable_rows(spectra: SpectrumSet, names: Sequence[str]) -> np.ndarray:
     return np.flatnonzero(usable)
 
 
+def _lacking(spectra: SpectrumSet, names: Sequence[str]) -> str:
+    """Why stars cannot be trained on, in words."""
+    counts = {"have no usable pixel": int(spectra.mask.all(axis=1).sum())}
+    counts |= {f"lack {name}": int((~np.isfinite(spectra.label(name))).sum()) for name in names}
+    reasons = [f"{count} {what}" for what, count in counts.items() if count]
+    return f"of {len(spectra)} stars {', '.join(reasons) or 'all are usable, which is too few'}"
+
+
 def split_rows(
     train: SpectrumSet,
     validation: SpectrumSet | None,
@@ -214,6 +231,6 @@ def split_rows(
         told = f" with {', '.join(names)}" if names else ""
         raise StarkinError(
             f"Training needs usable spectra{told} in both parts, got {len(rows)} to train on "
-            f"and {len(held_out)} to validate."
+            f"and {len(held_out)} to validate; {_lacking(train, names)}."
         )
     return train, rows, held_out_set, held_out

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -75,15 +74,14 @@ class AdversarialAutoencoder(ReconstructingModel):
             train, validation, self.conditions, self.config.validation_fraction, seed
         )
         inputs = Inputs.fit(train, rows, self.conditions, centre=_CENTRE, scale=_SCALE)
+        prepared = inputs.prepare(train)
         identity: dict[str, Any] = {
             "settings": self.config.to_dict(),
             "seed": seed,
-            "train": train.fingerprint,  # A hash over all values: seconds.
-            "rows": hashlib.sha256(rows.tobytes()).hexdigest(),
+            **prepared.identity(rows),
         }
         self._inputs, self._compression = inputs, None
         with training.explicit_threads(self.threads):
-            prepared = inputs.prepare(train)
             if self.config.components:
                 count = min(self.config.components, train.n_pixels, len(rows) - 1)
                 self._compression = Compression.fit(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -118,16 +117,15 @@ class CycleStarNet(ReconstructingModel):
         )
         scaling = Preprocessing(usual_scaling(train, rows, config.floor))
         inputs = Inputs(scaling, None, lowest_snr(train, rows))
+        prepared, prepared_made = inputs.prepare(train), inputs.prepare(made)
         identity: dict[str, Any] = {
             "settings": config.to_dict(),
             "seed": seed,
-            "train": train.fingerprint,  # A hash over all values: seconds.
             "synthetic": made.fingerprint,
-            "rows": hashlib.sha256(rows.tobytes()).hexdigest(),
+            **prepared.identity(rows),
         }
         self._inputs = inputs
         with training.explicit_threads(self.threads):
-            prepared, prepared_made = inputs.prepare(train), inputs.prepare(made)
             self._axes = CommonAxes.fit(
                 (prepared, rows), (prepared_made, made_rows), config.components, seed=seed
             )
