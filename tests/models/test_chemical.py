@@ -16,6 +16,7 @@ from starkin.models.chemical_gauge import (
     Rotation,
     alignment,
     by_curvature,
+    redundancy,
     standardise,
 )
 from starkin.models.chemical_projection import PixelBasis
@@ -30,6 +31,7 @@ SETTINGS = {
     "n_latent": N_ELEMENTS,
     "n_components": 30,
     "sweeps": 4,
+    "n_bent": N_ELEMENTS,  # All of them saturate.
     # Labels are exact here, and so short a spectrum knows the temperature no better.
     "condition_errors": [0.0, 0.0],
 }
@@ -172,7 +174,7 @@ def test_resumes_bit_for_bit_after_a_kill(
     spectra, checkpoint = stars(400, 8), tmp_path / "run.safetensors"
     settings = {"n_components": 12, "sweeps": 4, "n_bent": 1, "growth": 2, "n_latent": 5}
     small = ChemicalConfig(**SETTINGS | settings)
-    assert [stage.n_latent for stage in small.stages] == [3, 5]
+    assert [stage.n_latent for stage in small.stages] == [1, 3, 5]
     whole = ChemicalModel(small, threads=1).fit(spectra, seed=2)
     saves, save = 0, chemical_training._save
 
@@ -229,6 +231,15 @@ def test_more_latents_than_components_are_refused() -> None:
 
 
 # --- what fixes the latents -----------------------------------------------------------
+
+
+def test_a_latent_that_is_a_function_of_others_is_redundant() -> None:
+    draw = torch.Generator().manual_seed(1)
+    z, noise = torch.randn((3000, 3), generator=draw), torch.randn(3000, generator=draw)
+    assert abs(redundancy(z)) < 0.02
+    # (a² − 1)/√2 has variance 1, and so has the noise: half of the variance is told.
+    z[:, 2] = (z[:, 0] ** 2 - 1) / 2**0.5 + noise
+    assert redundancy(z) == pytest.approx(0.5, abs=0.05)
 
 
 def test_standardised_latents_have_the_same_moments_everywhere() -> None:

@@ -20,6 +20,7 @@ from ..spectra.flags import Flag
 from . import training
 from .base import Decoded, Progress
 from .chemical_config import ChemicalConfig
+from .chemical_gauge import redundancy
 from .chemical_projection import PixelBasis, Projected
 from .chemical_training import fit_decoder, misfit_covariance
 from .chemical_within import twin_prior_of
@@ -157,6 +158,7 @@ class ChemicalModel(StoredModel):
             self._decoder = decoder.to(self.device)
             self._usual = self._calibrate(prepared, sample, found)
             metrics = self._metrics(inputs.prepare(held_out_set), held_out)
+            metrics["redundancy"] = redundancy(fitted.z)
         card = self._provenance(identity["train"], len(rows), len(held_out), seed)
         card["metrics"] = metrics
         card["history"] = asdict(fitted.history)

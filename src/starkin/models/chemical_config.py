@@ -54,7 +54,7 @@ class ChemicalConfig:
         Highest degree of these terms in conditions and latents together, and in the latents
         alone. Lowered where there are too few stars for them.
     growth : int
-        In so many steps the latents are added, beginning with twice as many as are bent.
+        In so many steps latents are added to the first, which are as many as are bent.
     sweeps : int
         Alternations of latents and decoder once all latents are there; half as many before.
     continuum_degree : int
@@ -173,10 +173,14 @@ class ChemicalConfig:
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """Latents are added by and by: what bends is described before what is faint is sought."""
-        first = min(self.n_latent, max(2 * self.n_bent, ceil(self.n_latent / self.growth)))
-        between = (self.n_latent - first) / max(1, self.growth - 1)
-        sizes = sorted({*(first + round(between * k) for k in range(self.growth)), self.n_latent})
+        """Latents are added by and by: what bends is described before what is faint is sought.
+
+        The first stage has as many as the decoder can bend. One more would be a function of the
+        others: the curvature of the strong directions is larger than the weak ones.
+        """
+        first = min(self.n_latent, self.n_bent or ceil(self.n_latent / self.growth))
+        step = (self.n_latent - first) / self.growth
+        sizes = sorted({first + round(step * k) for k in range(self.growth + 1)})
         return tuple(
             Stage(size, self.sweeps if size == sizes[-1] else ceil(self.sweeps / 2))
             for size in sizes

@@ -29,6 +29,7 @@ __all__ = [
     "by_curvature",
     "condition_grid",
     "directions",
+    "redundancy",
     "standardise",
 ]
 
@@ -36,6 +37,7 @@ _MEAN_DEGREE, _COVARIANCE_DEGREE = 3, 2
 _LEAST_VARIANCE = 0.1  # of a direction of the latents at any conditions, before it is made 1
 _GRID = 24
 _SWEEPS = 30
+_PROBED = 6000  # stars that tell whether a latent is a function of others
 _MISFIT = 1e-3  # change of normalised flux per latent unit beyond which a pixel is distrusted
 
 
@@ -61,6 +63,28 @@ def standardise(
         root = (vectors * inverse[:, None, :]) @ vectors.transpose(1, 2)
         result[rows] = torch.bmm(root, z[rows, :, None])[:, :, 0]
     return result
+
+
+def redundancy(z: Tensor) -> float:
+    """How well the other latents and their products predict one: the largest R² of all.
+
+    Compositions that vary freely give about 0. A fit gone astray shows here, without a known
+    pair: one of its latents is curvature of the others instead of an element. The regression is
+    judged on stars that it has not seen; shape of ``z`` (n_stars, n_latent).
+    """
+    few = z[torch.linspace(0, len(z) - 1, min(len(z), _PROBED)).long()].double()
+    seen = torch.arange(len(few)) % 3 > 0
+    worst = 0.0
+    for k in range(z.shape[1]):
+        rest = torch.cat([few[:, :k], few[:, k + 1 :]], dim=1)
+        first, second = torch.triu_indices(rest.shape[1], rest.shape[1])
+        terms = torch.cat(
+            [torch.ones((len(few), 1)).double(), rest, rest[:, first] * rest[:, second]], dim=1
+        )
+        told, new = few[seen, k], few[~seen, k]
+        left = new - terms[~seen] @ least_squares(terms[seen], told[:, None])[:, 0]
+        worst = max(worst, 1 - float(left.square().mean() / new.var(unbiased=False)))
+    return worst
 
 
 def by_curvature(decoder: ChemicalDecoder) -> Tensor:

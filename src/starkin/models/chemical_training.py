@@ -127,10 +127,10 @@ def fit_decoder(
             z = _grown(config, degrees, z, y, u, min(stage.n_latent, n_fitted), n_fitted, noise)
         assert z is not None
         decoder = _decoder(config, degrees, y, z, u)
-        misfit = misfit_covariance(decoder, y, z, u)[:n_fitted, :n_fitted].float()
-        precision = 1e-8 * torch.eye(y.shape[1])
+        misfit = misfit_covariance(decoder, y, z, u)[:n_fitted, :n_fitted]
+        precision = 1e-8 * torch.eye(y.shape[1]).double()
         precision[:n_fitted, :n_fitted] = torch.linalg.inv(
-            misfit + (noise**2 + _FLOOR**2) * torch.eye(n_fitted)
+            misfit + (noise**2 + _FLOOR**2) * torch.eye(n_fitted).double()
         )
         z = estimate_latents(decoder, y, u, precision, start=z, steps=2).mode
         z = standardise(z, u)

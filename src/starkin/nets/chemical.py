@@ -242,7 +242,8 @@ def estimate_latents(
     begin = torch.zeros((n, d), dtype=y.dtype, device=y.device) if start is None else start
     found = torch.cat([begin, u], dim=1) if told else begin.clone()
     information = torch.empty((n, d, d), dtype=y.dtype, device=y.device)
-    common = torch.linalg.cholesky(precision) if precision.ndim == 2 else None
+    # In double precision: what the first few latents leave spans many orders of magnitude.
+    common = torch.linalg.cholesky(precision.double()).to(y) if precision.ndim == 2 else None
     for first in range(0, n, chunk):
         rows = torch.arange(first, min(first + chunk, n), device=y.device)
         root = torch.linalg.cholesky(precision[rows]) if common is None else common
