@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from starkin.models.chemical_gauge import (
     Rotation,
     alignment,
     by_curvature,
+    even_alignment,
     redundancy,
     standardise,
 )
@@ -266,6 +268,24 @@ def test_alignment_undoes_a_rotation_that_keeps_directions() -> None:
     straight = (responses.float() @ found).double()
     unit = straight / straight.norm(dim=2, keepdim=True)
     np.testing.assert_allclose((unit * unit[:1]).sum(2), 1, atol=2e-3)
+
+
+def test_even_alignment_gives_every_direction_one_vote() -> None:
+    """A hundred pixels turn one way, a single one the other way by as much: turn nothing."""
+
+    def along(degrees: float) -> torch.Tensor:
+        angle = math.radians(degrees)
+        return torch.tensor([math.cos(angle), math.sin(angle), 0.0])
+
+    responses = torch.stack(
+        [torch.stack([along(turn)] * 100 + [0.2 * along(90 - turn)]) for turn in (-20.0, 20.0)]
+    )
+    majority = alignment(responses, power=0.0)
+    assert float(majority[1, 0, 1] - majority[0, 0, 1]) == pytest.approx(
+        -2 * math.sin(math.radians(20)), abs=0.02
+    )
+    even = even_alignment(responses, 2)
+    np.testing.assert_allclose(even, torch.eye(3).expand(2, 3, 3), atol=0.02)
 
 
 def test_a_rotation_is_smooth_and_a_rotation() -> None:

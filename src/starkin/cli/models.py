@@ -65,7 +65,7 @@ def train(
     from ..spectra.errors import StarkinError
     from ..survey.derived import fill_in
     from ..survey.inputs import load_spectra
-    from ..survey.selection import selected
+    from ..survey.selection import of_those, selected
     from ..survey.settings import read_settings
 
     with errors():
@@ -79,7 +79,7 @@ def train(
         settings |= {name: value for name, value in options.items() if value is not None}
         model = new_model(kind, settings, device=device)
         spectra = load_spectra(files)
-        spectra = spectra[selected(fill_in(spectra), cut, select)]
+        spectra = of_those(spectra, selected(fill_in(spectra), cut, select))
         checkpoint = out.with_name(f".{out.name}.checkpoint")
         with steps() as show:
             model.fit(spectra, seed=seed, checkpoint=checkpoint, progress=show.of("train"))

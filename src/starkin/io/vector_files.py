@@ -194,6 +194,8 @@ def parquet_vectors(source: Source) -> Iterator[VectorFile]:
                 part = slice(start, start + batch.num_rows)
                 yield part, {n: _lists(batch.column(n)) for n in names}
                 start = part.stop
+            # Arrow keeps what it has decoded for later: half of a large set over again.
+            pa.default_memory_pool().release_unused()
 
         table = from_arrow(file.read(columns=scalars), source.name)
         yield VectorFile(

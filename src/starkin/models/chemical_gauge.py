@@ -10,6 +10,11 @@ temperature and stay independent of it. Two demands fix them.
    gradient keeps its direction in latent space and changes its length only. Blends and
    molecules break this, so that the rotation is the one that a robust fit over all pixels
    asks for (:func:`alignment`), a Procrustes problem with a free length per pixel.
+
+Among the few latents in which spectra bend most (:func:`by_curvature`) elements share molecules,
+and *all* directions turn: what one molecule takes another lacks. A majority of pixels, those of
+the molecule with the most lines, would keep its direction and leave all turning to the others.
+There every direction has one vote, however many pixels share it (:func:`even_alignment`).
 """
 
 from __future__ import annotations
@@ -29,6 +34,7 @@ __all__ = [
     "by_curvature",
     "condition_grid",
     "directions",
+    "even_alignment",
     "redundancy",
     "standardise",
 ]
@@ -38,6 +44,8 @@ _LEAST_VARIANCE = 0.1  # of a direction of the latents at any conditions, before
 _GRID = 24
 _SWEEPS = 30
 _PROBED = 6000  # stars that tell whether a latent is a function of others
+_ROUNDS = 3  # of votes, which depend on the directions, and alignment
+_NEAR = 8  # power of the cosine with which pixels share a direction
 _MISFIT = 1e-3  # change of normalised flux per latent unit beyond which a pixel is distrusted
 
 
@@ -201,3 +209,39 @@ def alignment(
         rotation = _nearest_rotation((responses * weight[:, None]).transpose(1, 2) @ target)
     left, _, right = torch.linalg.svd(rotation.mean(0))
     return rotation @ (left @ right).T
+
+
+def even_alignment(responses: Tensor, n_leading: int) -> Tensor:
+    """Rotations of the leading latents after which directions turn as little as possible.
+
+    As :func:`alignment`, but no pixel is distrusted, weak pixels count as much as strong ones,
+    and pixels that share a direction share its vote: the weight of a pixel is one over the sum
+    of ``cos⁸`` of its angles to all.
+
+    Parameters
+    ----------
+    responses : Tensor, shape (n_grid, n_pixels, n_latent)
+        Λ: change of flux per latent unit.
+    n_leading : int
+        Only the first so many latents are turned, among each other.
+
+    Returns
+    -------
+    Tensor, shape (n_grid, n_latent, n_latent)
+        The unit matrix beyond the leading latents.
+    """
+    n_grid, _, d = responses.shape
+    n_leading = min(n_leading, d)
+    leading = responses[..., :n_leading]
+    strength = (leading**2).sum(-1).mean(0, keepdim=True)[..., None]
+    leading = (leading / (strength + _MISFIT**2).sqrt()).contiguous()
+    result = torch.eye(d).repeat(n_grid, 1, 1)
+    turns = torch.eye(n_leading).expand(n_grid, n_leading, n_leading)
+    for _ in range(_ROUNDS):
+        mean = torch.bmm(leading, turns).mean(0)
+        unit = mean / mean.norm(dim=1, keepdim=True).clamp(min=1e-20)
+        shared = torch.cat([((part @ unit.T) ** _NEAR).sum(1) for part in unit.split(512)])
+        vote = shared.clamp(min=1.0).rsqrt()  # Squared in the sum over pixels.
+        turns = alignment(leading * vote[:, None], power=0.0)
+    result[:, :n_leading, :n_leading] = turns
+    return result

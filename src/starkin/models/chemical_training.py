@@ -25,12 +25,14 @@ from .chemical_gauge import (
     by_curvature,
     condition_grid,
     directions,
+    even_alignment,
     standardise,
 )
 
 __all__ = ["FitHistory", "Fitted", "fit_decoder", "misfit_covariance"]
 
 _WORTH = 2.0  # variance of a component that is worth a latent, in units of the reference error
+_BESIDE = 2  # latents beside the bent ones that are turned with them
 _FLOOR = 0.1  # least misfit of a component while training, in units of the reference error
 
 
@@ -88,7 +90,8 @@ def fit_decoder(
     Every sweep solves for the decoder by least squares, then moves the latents by
     Gauss-Newton steps and makes their moments the same at all conditions. Every stage begins
     with more latents, the leading components of what is left, and with those in front in which
-    spectra bend most; it ends with the alignment of :mod:`~starkin.models.chemical_gauge`.
+    spectra bend most; it ends with the alignment of :mod:`~starkin.models.chemical_gauge`, the
+    last one with the even alignment of those in front.
 
     The order matters. Curvature that a decoder cannot express is taken for latents of its own,
     functions of the others that change with the conditions; what there is of it must be described
@@ -136,7 +139,10 @@ def fit_decoder(
         z = standardise(z, u)
         if k + 1 == stage.sweeps:
             decoder = _decoder(config, degrees, y, z, u)
-            turns = alignment(directions(decoder, components, grid))
+            responses = directions(decoder, components, grid)
+            turns = alignment(responses)
+            if degrees.bent and sweep + 1 == len(sweeps):
+                turns = turns @ even_alignment(responses @ turns, degrees.bent + _BESIDE)
             z = Rotation.through(grid, turns, config.rotation_degree).turn(z, u)
         left = float(misfit.trace())
         history.misfit.append(left)

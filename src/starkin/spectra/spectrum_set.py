@@ -207,7 +207,7 @@ class SpectrumSet:
         """Sixteen hexadecimal digits of ids, values, errors, mask and grid."""
         digest = hashlib.sha256(self.grid.fingerprint.encode())
         for array in (self.source_id, self.values, self.errors, self.mask):
-            digest.update(np.ascontiguousarray(array).tobytes())
+            digest.update(np.ascontiguousarray(array))  # not its bytes: a copy of gigabytes
         return digest.hexdigest()[:16]
 
     def __repr__(self) -> str:

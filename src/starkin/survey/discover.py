@@ -26,7 +26,7 @@ from .derived import fill_in
 from .inputs import load_spectra
 from .provenance import versions
 from .run import Run
-from .selection import selected
+from .selection import of_those, selected
 from .settings import DiscoverConfig
 
 __all__ = ["discover"]
@@ -87,7 +87,7 @@ def discover(
     # Models see what was read: a magnitude synthesised for the diagrams is no measured one.
     filled = fill_in(spectra)
     keep = selected(filled, config.cut, config.select)
-    spectra, filled = spectra[keep], filled[keep]
+    spectra, filled = of_those(spectra, keep), of_those(filled, keep)
     inputs = [{"files": spectra.meta.get("files", []), "fingerprint": spectra.fingerprint}]
     if classifier is not None:
         trees = BoostedClassifier.load(classifier)

@@ -7,7 +7,7 @@ import numpy as np
 from ..spectra import SpectrumSet, StarkinError
 from ..spectra.cuts import select
 
-__all__ = ["selected"]
+__all__ = ["of_those", "selected"]
 
 
 def selected(spectra: SpectrumSet, cut: str = "full", condition: str = "") -> np.ndarray:
@@ -30,3 +30,8 @@ def selected(spectra: SpectrumSet, cut: str = "full", condition: str = "") -> np
             f"No star passes the cut {cut!r}" + (f" and {condition!r}." if condition else ".")
         )
     return keep
+
+
+def of_those(spectra: SpectrumSet, keep: np.ndarray) -> SpectrumSet:
+    """The stars to keep; the set itself where that is all: a subset is a copy of gigabytes."""
+    return spectra if keep.all() else spectra[keep]
