@@ -341,6 +341,21 @@ def test_templates_are_what_an_error_of_the_continuum_looks_like() -> None:
     np.testing.assert_allclose(inside, tilt, atol=1e-6 * np.abs(tilt).max() + 1e-9)
 
 
+def test_every_chip_has_a_continuum_of_its_own() -> None:
+    whole = stars(300, 11)
+    wavelength = np.array(whole.grid.wavelength)  # type: ignore[union-attr]
+    wavelength[100:] += 30.0
+    spectra = whole.replace(
+        grid=WavelengthGrid(wavelength, unit="Angstrom"),
+        mask=np.broadcast_to(False, (300, N_PIXELS)),
+    )
+    prepared = Inputs.fit(spectra, np.arange(300), ("teff",)).prepare(spectra)
+    basis = PixelBasis.fit(prepared, np.arange(300), 8, 1, 0.01, seed=0)
+    assert basis.n_templates == 4
+    level = np.where(np.arange(N_PIXELS) < 100, basis.mean * basis.weight, 0.0)
+    np.testing.assert_allclose(basis.templates @ (basis.templates.T @ level), level, atol=1e-6)
+
+
 # --- settings -----------------------------------------------------------------------------
 
 

@@ -58,7 +58,7 @@ class ChemicalConfig:
     sweeps : int
         Alternations of latents and decoder once all latents are there; half as many before.
     continuum_degree : int
-        Degree of the error of the continuum to which a star's latents are blind; −1 trusts
+        Degree, chip by chip, of the error of the continuum to which latents are blind; −1 trusts
         the normalisation.
     rotation_degree : int
         Total degree in the conditions of the rotation that aligns the latents.

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..spectra import StarkinError
+from ..spectra import Grid, StarkinError, WavelengthGrid
+from ..spectra.grids import segments
 from .inputs import PreparedInputs
 
 __all__ = ["PixelBasis", "Projected"]
@@ -100,10 +101,7 @@ class PixelBasis:
         seen = (count.numpy() > 0.5 * float(count.max())) & np.isfinite(typical)
         weight = np.zeros(len(mean))
         weight[seen] = np.median(typical[seen]) / typical[seen]
-        position = np.linspace(-1, 1, len(mean))
-        templates = np.polynomial.legendre.legvander(position, max(continuum_degree, 0))
-        templates = templates[:, : continuum_degree + 1] * (mean * weight)[:, None]
-        templates = np.linalg.qr(templates)[0]
+        templates = _continuum_errors(prepared.spectra.grid, continuum_degree, mean * weight)
         x = (x - torch.tensor(mean, dtype=torch.float32)) * torch.tensor(
             weight / unit, dtype=torch.float32
         )
@@ -217,3 +215,21 @@ class PixelBasis:
         names = ("mean", "weight", "components", "templates")
         mean, weight, components, templates = (arrays[name] for name in names)
         return cls(mean, weight, components, templates, float(arrays["unit"]))
+
+
+def _continuum_errors(grid: Grid, degree: int, size: np.ndarray) -> np.ndarray:
+    """Legendre terms times ``size`` on each chip, whose continuum was found by itself.
+
+    Orthonormal, shape (n_pixels, n_terms); a chip without pixels in use has none.
+    """
+    chips = segments(grid) if isinstance(grid, WavelengthGrid) else [slice(None)]
+    columns = [np.empty((len(size), 0))]
+    for chip in chips:
+        position = np.linspace(-1, 1, len(size[chip]))
+        terms = np.polynomial.legendre.legvander(position, max(degree, 0))[:, : degree + 1]
+        columns.append(np.zeros((len(size), degree + 1)))
+        columns[-1][chip] = terms * size[chip, None]
+    every = np.concatenate(columns, axis=1)
+    norm = np.linalg.norm(every, axis=0)
+    left, strength, _ = np.linalg.svd(every[:, norm > 0] / norm[norm > 0], full_matrices=False)
+    return left[:, strength > _RANK]
