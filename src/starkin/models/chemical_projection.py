@@ -58,7 +58,7 @@ class PixelBasis:
         Orthonormal, and orthogonal to the templates.
     templates : ndarray, shape (n_pixels, n_templates)
         Orthonormal: what an error of the continuum looks like, Legendre polynomials along
-        the pixels times the mean spectrum.
+        the pixels of each chip times the mean spectrum.
     unit : float
         Error of the flux that counts as 1.
     """
