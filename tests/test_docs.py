@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -31,12 +32,13 @@ def folder(tmp_path_factory):
 
 @pytest.mark.science
 @pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md"])
-def test_the_code_on_the_page_runs(page, folder, monkeypatch, capsys):
+def test_the_code_on_the_page_runs(page, folder, tmp_path, monkeypatch, capsys):
     if not (ROOT / page).exists():
         pytest.skip("no checkout beside the tests")
     blocks = BLOCK.findall((ROOT / page).read_text())
     assert blocks
-    monkeypatch.chdir(folder)
+    # Pages use the same names for their results.
+    monkeypatch.chdir(shutil.copytree(folder, tmp_path / "own"))
     scope: dict[str, object] = {}
     for block in blocks:
         exec(compile(block, page, "exec"), scope)
