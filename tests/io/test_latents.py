@@ -57,6 +57,24 @@ def test_round_trip_keeps_numbers_units_and_provenance(tmp_path, latents, suffix
     assert back.columns["class_name"].tolist()[2] == "dwarf"
 
 
+@pytest.mark.parametrize("suffix", ["parquet", "fits", "vot", "ecsv"])
+def test_columns_of_fits_files_are_written_to_every_format(tmp_path, latents, suffix):
+    big_endian = {
+        "m_h": np.arange(5, dtype=">f4") / 4,
+        "visits": MaskedColumn(np.arange(5, dtype=">i4"), mask=[1, 0, 0, 0, 0]),
+        "field": np.array(["M67", "", "NGC 188", "", ""], dtype=">U8"),
+        "pair": np.arange(10, dtype=">f8").reshape(5, 2),
+    }
+    path = tmp_path / f"catalogue.{suffix}"
+    latents.with_columns(**big_endian).write(path)
+    back = Latents.read(path).columns
+    np.testing.assert_array_equal(back["m_h"], [0, 0.25, 0.5, 0.75, 1])
+    assert back["visits"].tolist()[1:] == [1, 2, 3, 4]
+    assert np.ma.getmaskarray(back["visits"]).tolist() == [True, False, False, False, False]
+    assert back["field"].tolist()[2] == "NGC 188"
+    np.testing.assert_array_equal(back["pair"], big_endian["pair"])
+
+
 def test_astropy_opens_the_parquet_file_without_help(tmp_path, latents):
     latents.write(tmp_path / "c.parquet")
     for format_ in ("parquet", "parquet.votable"):

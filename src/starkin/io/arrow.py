@@ -27,6 +27,8 @@ _VO_HEADER = b"IVOA.VOTable-Parquet.content"
 
 def _to_arrow(column: Column) -> pa.Array:
     values, mask = np.asarray(column), getattr(column, "mask", None)
+    # Columns of FITS files are big-endian, which Arrow refuses.
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
     if values.ndim > 1:
         flat = pa.array(np.ascontiguousarray(values).reshape(-1))
         return pa.FixedSizeListArray.from_arrays(flat, int(np.prod(values.shape[1:])))

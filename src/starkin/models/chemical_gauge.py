@@ -27,6 +27,7 @@ from torch import Tensor
 
 from ..nets.chemical import ChemicalDecoder
 from ..nets.smooth import least_squares, smooth_basis
+from .inputs import few_of
 
 __all__ = [
     "Rotation",
@@ -80,7 +81,7 @@ def redundancy(z: Tensor) -> float:
     pair: one of its latents is curvature of the others instead of an element. The regression is
     judged on stars that it has not seen; shape of ``z`` (n_stars, n_latent).
     """
-    few = z[torch.linspace(0, len(z) - 1, min(len(z), _PROBED)).long()].double()
+    few = z[torch.from_numpy(few_of(np.arange(len(z)), _PROBED))].double()
     seen = torch.arange(len(few)) % 3 > 0
     worst = 0.0
     for k in range(z.shape[1]):

@@ -13,7 +13,7 @@ from ..spectra import SpectrumSet, StarkinError, XPGrid, assign_splits, columns,
 from .compare_settings import CompareConfig
 from .derived import fill_in
 from .inputs import load_spectra
-from .selection import selected
+from .selection import of_those, selected
 
 __all__ = ["CompareStars", "compare_stars", "known_label"]
 
@@ -63,7 +63,7 @@ def compare_stars(config: CompareConfig, progress: Progress | None = None) -> Co
     """
     spectra, truth = _spectra(config, progress)
     keep = selected(spectra, config.cut, config.select)
-    spectra, truth = spectra[keep], None if truth is None else truth[keep]
+    spectra, truth = of_those(spectra, keep), None if truth is None else truth[keep]
     groups = None
     if spectra.has_label(columns.COMPOSITION_ID):
         groups = np.asarray(spectra.labels[columns.COMPOSITION_ID])
