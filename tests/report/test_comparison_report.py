@@ -79,6 +79,8 @@ def comparison() -> Comparison:
         "reference": "first <b>",
         "against": "truth",
         "alpha": {
+            "n": 80,
+            "n_pairs": 40,
             "baselines": [_classifier("[M/H]", 0.6), _classifier("coefficients", 0.85)],
             "control": {"name": "labels", **_interval(0.5)},
         },
@@ -183,6 +185,15 @@ def test_what_failed_beside_the_models_is_told(comparison, tmp_path):
     assert "Only 3 test stars are left for the tree." in page
     drawn = {p.stem for p in (tmp_path / "failed" / "figures").iterdir()}
     assert not {"selection", "phylogeny"} & drawn
+
+
+def test_too_few_matched_pairs_are_counted(comparison, tmp_path):
+    unmatched = {k: v for k, v in comparison.details["second"].items() if k != "alpha"}
+    alpha = {"n": 952, "n_pairs": 4, "baselines": [_classifier("[M/H]", 0.6)]}
+    general = {"reference": "second", "against": "truth", "alpha": alpha}
+    few = Comparison(comparison.table[1:2], {"second": unmatched, "": general}, {}, {})
+    page = write_comparison(few, tmp_path).read_text()
+    assert "Of 952 stars 4 pairs are alike in all labels and colour" in page
 
 
 def test_parts_that_are_not_there_are_left_out(comparison, tmp_path):

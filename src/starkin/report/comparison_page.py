@@ -53,6 +53,7 @@ _GROUPS: dict[str, dict[str, str]] = {
     },
 }
 _GAPS = _GROUPS["Labels gap"]
+_NOTHING = "The run has nothing to show here."
 
 
 def _legend(plot: Any, shown: bool) -> None:
@@ -81,7 +82,7 @@ def _lines(
 ) -> Panel:
     """One line a model; a click in the legend fades one."""
     if not series:
-        return Panel(name, note="The run has nothing to show here.")
+        return Panel(name, note=_NOTHING)
     plot = plain_figure(*labels, **more)
     for model, data in series.items():
         position = found.models.index(model)
@@ -96,10 +97,12 @@ def _lines(
     return Panel(name, plot)
 
 
-def _dots(name: str, rows: list[tuple[str, Any, str]], label: str, at: float) -> Panel:
-    """One dot with its interval a row."""
+def _dots(
+    name: str, rows: list[tuple[str, Any, str]], label: str, at: float, without: str = _NOTHING
+) -> Panel:
+    """One dot with its interval a row; ``without`` any row a sentence."""
     if not rows:
-        return Panel(name, note="The run has nothing to show here.")
+        return Panel(name, note=without)
     data = {
         "row": [row[0] for row in rows],
         **{key: [row[1][key] for row in rows] for key in ("value", "low", "high")},
@@ -186,7 +189,14 @@ def _alpha_panels(found: Comparison) -> list[Panel]:
                 pairs.append((model, alpha["matched"], colour(position)))
     return [
         _dots("alpha", rows, "balanced accuracy, high-α against low-α", 0.5),
-        _dots("pairs", pairs, "label-matched pairs told apart", 0.5),
+        _dots(
+            "pairs",
+            pairs,
+            "label-matched pairs told apart",
+            0.5,
+            f"Of {general['n']:,} stars {general['n_pairs']:,} pairs are alike in all labels and "
+            "colour but for α: too few to judge.",
+        ),
     ]
 
 
