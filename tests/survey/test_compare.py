@@ -263,6 +263,29 @@ def test_only_stars_of_the_gap_are_encoded_and_their_errors_are_the_same():
     np.testing.assert_allclose(found[concerned], everyone[concerned], rtol=1e-6)
 
 
+def test_spectra_at_catalogue_labels_are_those_that_the_model_decodes_there():
+    from starkin.models.rivals import PCA, Cannon, CannonConfig, PCAConfig
+    from starkin.survey.compare_data import CompareStars
+    from starkin.survey.judge import at_labels, reconstruct
+
+    spectra, _ = _stars()
+    model = Cannon(CannonConfig(labels=("teff", "logg"))).fit(spectra[:300])
+    teff = spectra.label("teff")[300:340].copy()
+    teff[:20] += 800.0  # a poor catalogue: fitted labels do not know of it
+    teff[-1] = np.nan
+    stars = CompareStars(spectra, spectra, spectra[300:340].with_labels(teff=teff), None)
+    latents, fitted, _ = reconstruct(model, stars)
+    found = at_labels(model, stars, latents)
+    labels = np.column_stack([teff, stars.test.label("logg")])
+    np.testing.assert_allclose(found.predicted[:-1], model.decode(labels[:-1]).values)
+    assert np.isnan(found.predicted[-1]).all()
+    assert np.isfinite(fitted.predicted).all()
+    ratio = found.mean_square()[:-1] / fitted.mean_square()[:-1]
+    assert np.median(ratio[:20]) > 2 > np.median(ratio[20:])
+    pca = PCA(PCAConfig(n_latent=2)).fit(spectra[:300])
+    assert at_labels(pca, stars, pca.encode(stars.test)) is None
+
+
 def test_who_is_told_labels():
     from starkin.models.load import new_model
 

@@ -30,6 +30,7 @@ _GROUPS: dict[str, dict[str, str]] = {
         "chi2": "χ²/n",
         "rms_truth": "rms to truth",
         "median_rms_truth": "median star",
+        "chi2_at_labels": "χ²/n at labels",
         "ratio": "ratio",
     },
     "α": {

@@ -195,7 +195,7 @@ class _Job:
                     judge_evolution(part, self.stars, model, latents, config.seed)
                 else:
                     alpha = self.alpha() if measure == "alpha" else None
-                    judge(measure, part, self.stars, latents, found, alpha, config.seed)
+                    judge(measure, part, self.stars, model, latents, found, alpha, config.seed)
                 _write_json(folder / f"{measure}.json", _to_json(part))
         self.tell(f"judge {entry.name}", max(len(missing), 1), max(len(missing), 1), "")
         judged = Judgement(squares=np.load(arrays_file))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,11 +24,12 @@ from ..latent.information import information
 from ..latent.nuisance import audit, made_of_magnitude, sky_vector
 from ..latent.reconstruction import LABEL_EDGES, Against, Reconstruction
 from ..models.base import SpectrumModel
+from ..models.rivals.label_model import LabelModel
 from ..spectra import XPGrid, columns
 from .compare_data import CompareStars, known_label
 from .partition import partition
 
-__all__ = ["AlphaStars", "Judgement", "encoded", "judge", "reconstruct"]
+__all__ = ["AlphaStars", "Judgement", "at_labels", "encoded", "judge", "reconstruct"]
 
 #: Where both sequences are populated (elsewhere [M/H] alone gives the answer) and where XP
 #: spectra may show α.
@@ -83,6 +84,23 @@ def reconstruct(
     return latents, Reconstruction(stars.observed, predicted, scatter, stars.truth), seconds
 
 
+def at_labels(model: SpectrumModel, stars: CompareStars, latents: Latents) -> Reconstruction | None:
+    """Test stars decoded at their catalogue labels; None for a model that is told none.
+
+    What a model finds beside labels (extinction, a distance) is kept as it was found. This is
+    the question that such models are made for: the spectrum of given labels. Labels that are
+    found in the spectrum serve it better, as they take up what the labels do not know.
+    """
+    if not isinstance(model, LabelModel) or not model.label_names():
+        return None
+    given = latents.mean.copy()
+    for i, name in enumerate(latents.meta["latents"]):
+        if name in model.label_names():
+            given[:, i] = stars.test.label(name)
+    told = replace(latents, mean=given)
+    return reconstruct(model, stars, told)[1]
+
+
 def encoded(latents: Latents) -> np.ndarray:
     """Posterior means; a star that was not encoded gets the median of the others.
 
@@ -100,6 +118,7 @@ def judge(
     measure: str,
     judged: Judgement,
     stars: CompareStars,
+    model: SpectrumModel,
     latents: Latents,
     found: Reconstruction,
     alpha: AlphaStars | None,
@@ -108,6 +127,10 @@ def judge(
     """Add one measure of :data:`~starkin.survey.compare_settings.MEASURES` to a judgement."""
     if measure == "reconstruction":
         _reconstruction(judged, found)
+        if (told := at_labels(model, stars, latents)) is not None:
+            shares = told.summary()
+            names = ("chi2", "median_rms_truth")
+            judged.row |= {f"{name}_at_labels": shares[name] for name in names if name in shares}
     elif measure == "alpha" and alpha is not None:
         _alpha(judged, alpha, encoded(latents), seed)
     elif measure == "information":

@@ -15,7 +15,7 @@ from ..worlds import linear_spectra
 
 def network() -> TokenTransformer:
     torch.manual_seed(0)
-    return TokenTransformer(6, 2, width=8, layers=2, heads=2).double()
+    return TokenTransformer(6, 2, width=8, layers=2, heads=2, summaries=3).double()
 
 
 VALUES = torch.randn((3, 4), generator=torch.Generator().manual_seed(1)).double()

@@ -20,6 +20,7 @@ from ...spectra import Grid, SpectrumSet, StarkinError, columns
 from ...spectra.strict import require_one_of, require_range
 from .. import training
 from ..conditions import Conditions
+from ..inputs import few_of
 from ..preprocessing import Prepared
 from .label_model import Problem, TrainingSet
 from .label_training import TrainedLabelModel, TrainedLabelSettings
@@ -29,6 +30,7 @@ __all__ = ["LB23", "SPECTRUM", "LB23Config"]
 #: The word for all pixels, among names of labels.
 SPECTRUM = "spectrum"
 _CHUNK = 256
+_START_STARS = 4000  # of which the first weights are made
 #: Part of the run over which the KL term of the second use rises from 0: without the rise the
 #: decoder learns to do without latents, whose tokens are noise at first.
 _WARM_UP = 0.3
@@ -47,9 +49,11 @@ class LB23Config(TrainedLabelSettings):
     n_latent : int
         Of the second use.
     width, layers, heads : int
-        Of the tokens; of encoder and decoder each; of every attention.
+        Of the tokens; times that the summaries look at them; of every attention.
+    summaries : int
+        Tokens between what is told and what is asked.
     n_told, n_asked : int
-        Values told to, and asked of, a star in each step of training.
+        Values told to (at most), and asked of, a star in each step of training.
     """
 
     use: Literal["labels", "spectrum"] = "labels"
@@ -57,18 +61,19 @@ class LB23Config(TrainedLabelSettings):
     width: int = 32
     layers: int = 2
     heads: int = 4
-    n_told: int = 48
-    n_asked: int = 48
+    summaries: int = 8
+    n_told: int = 128
+    n_asked: int = 32
     epochs: int = 20
     batch_size: int = 128
-    learning_rate: float = 3e-3
+    learning_rate: float = 1e-3
     patience: int = 0
     clip: float = 10.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_one_of(self, "use", ("labels", "spectrum"))
-        for name in ("n_latent", "width", "layers", "heads", "n_told", "n_asked"):
+        for name in ("n_latent", "width", "layers", "heads", "summaries", "n_told", "n_asked"):
             require_range(self, name, 1, 4096)
         if self.width % self.heads:
             raise StarkinError(
@@ -92,7 +97,7 @@ class LB23(TrainedLabelModel):
                 config.width,
                 config.layers,
                 config.heads,
-                latents=self._free,
+                config.summaries,
             )
 
     # --- latents in place of labels, in the second use ---------------------------------
@@ -126,6 +131,11 @@ class LB23(TrainedLabelModel):
         return torch.cat(means).cpu().numpy()
 
     # --- training ------------------------------------------------------------------------
+    def start(self, network: TokenTransformer, data: training.Batch) -> None:
+        if self._free:
+            few = torch.from_numpy(few_of(np.arange(len(data[0])), _START_STARS))
+            network.start(data[0][few].to(self.device), data[2][few].to(self.device))
+
     def loss(self, network: TokenTransformer) -> training.Loss:
         """Of a batch (x, σ, used, labels); see :meth:`_any_to_any` and :meth:`_through_latents`."""
         return self._through_latents(network) if self._free else self._any_to_any(network)
