@@ -14,8 +14,8 @@ from starkin.spectra import StarkinError
 from starkin.survey.evaluate_twins import evaluate_twins
 from starkin.survey.evaluation_settings import TwinEvaluation
 from starkin.survey.evaluation_table import markdown, table_of
-from starkin.survey.twin_ceiling import Ceiling
-from starkin.survey.twin_trial import swap_errors
+from starkin.survey.twin_ceiling import Ceiling, ceiling_figures
+from starkin.survey.twin_trial import Pool, swap_errors
 
 from .twin_world import CONTINUUM, ELEMENTS, LINES, LinearTwins, observed, pairs
 
@@ -62,6 +62,23 @@ def test_the_model_that_knows_the_world_reaches_the_ceiling(evaluated):
     assert 0.3 < best < 0.98
     assert told == pytest.approx(best, abs=0.05)
     assert (rows(table, model="told", track="inductive", snr=np.inf)["own_first"] == 1).all()
+
+
+def test_the_best_estimate_leaks_what_the_size_of_its_noise_tells():
+    """Two elements; of hot stars the first is measured worse, so that large values are hot."""
+    rng = np.random.default_rng(0)
+    abundances = {name: np.tile(rng.normal(0, 0.1, 1000), 2) for name in ("mg_h", "si_h")}
+    teff = rng.choice([4000.0, 5000.0], 2000)
+    partner = (np.arange(2000) + 1000) % 2000
+    pool = Pool(np.arange(2000) % 1000, partner, {"teff": teff}, abundances)
+
+    def leaked(worse: float) -> float:
+        errors = np.column_stack([np.where(teff > 4500, worse * 0.05, 0.05), np.full(2000, 0.05)])
+        ceiling = Ceiling(np.stack([np.diag(e**-2) for e in errors]), ("mg_h", "si_h"))
+        return ceiling_figures(ceiling, pool, 100.0, 0, SETTINGS)[0]["leakage_teff"]
+
+    assert leaked(1.0) < 0.02
+    assert leaked(10.0) > 0.3
 
 
 def test_what_one_model_lacks_shows_in_every_figure(evaluated):

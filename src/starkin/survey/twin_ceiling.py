@@ -13,7 +13,7 @@ from ..io.latents import Latents, TwinPrior
 from ..spectra import columns
 from ..spectra.errors import StarkinError
 from .evaluation_settings import TwinEvaluation
-from .twin_trial import Pool, metric_figures
+from .twin_trial import Pool, disentanglement, metric_figures
 
 __all__ = ["Ceiling", "ceiling_figures"]
 
@@ -78,6 +78,10 @@ def ceiling_figures(
     of abundances. The information grows as the square of S/N; without noise the ceiling is
     that of the highest S/N at which the linear error propagation still has meaning, 10,000.
 
+    Leakage is judged as of any model. The truth has none; but spectra of some temperatures
+    show an element better than others, and a probe may tell temperature by the size of the
+    noise: no unbiased estimate of abundances leaks less.
+
     Raises
     ------
     StarkinError
@@ -105,4 +109,5 @@ def ceiling_figures(
     prior = TwinPrior(truth.mean(axis=0), np.zeros((d, d)), between)
     figures = metric_figures(latents, pool.partner, pool.partner, prior, settings)
     n_queries = int((pool.partner >= 0).sum())
-    return [{"track": "inductive", **figures, "n_queries": n_queries, "not_encoded": 0}]
+    read_off = disentanglement(latents.mean, pool, settings)
+    return [{"track": "inductive", **figures, **read_off, "n_queries": n_queries, "not_encoded": 0}]

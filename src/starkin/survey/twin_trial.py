@@ -18,7 +18,7 @@ from ..models.base import SpectrumModel
 from ..spectra import SpectrumSet, columns
 from .evaluation_settings import TwinEvaluation
 
-__all__ = ["Pool", "SwapErrors", "judge", "metric_figures", "swap_errors"]
+__all__ = ["Pool", "SwapErrors", "disentanglement", "judge", "metric_figures", "swap_errors"]
 
 #: Probabilities below it are left out of the calibration: of all pairs of stars nearly all are
 #: rightly taken for no twins.
@@ -150,7 +150,7 @@ def judge(
     errors = swap_errors(model, spectra, latents.mean, pool.partner, rows=chosen)
     shared |= {"mse": errors.own, "mse_swapped": errors.swapped, "swap_ratio": errors.ratio}
     tell("leakage")
-    shared |= _disentanglement(latents.mean, pool, settings)
+    shared |= disentanglement(latents.mean, pool, settings)
     rows = []
     for track in settings.tracks:
         tell(track)
@@ -223,7 +223,7 @@ def _prior(
     return within_from_pairs(latents, pairs, prior), queries
 
 
-def _disentanglement(z: np.ndarray, pool: Pool, settings: TwinEvaluation) -> dict[str, float]:
+def disentanglement(z: np.ndarray, pool: Pool, settings: TwinEvaluation) -> dict[str, float]:
     """Leakage and information kept, each by the probe that reads most of it off."""
     leaked = explained_variance(
         z, pool.conditions, groups=pool.composition, max_stars=settings.n_probed, seed=settings.seed

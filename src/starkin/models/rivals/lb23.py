@@ -54,6 +54,8 @@ class LB23Config(TrainedLabelSettings):
         Tokens between what is told and what is asked.
     n_told, n_asked : int
         Values told to (at most), and asked of, a star in each step of training.
+    learning_rate : float
+        3e-3, and 1e-3 for the second use, which begins where a larger one would lead astray.
     """
 
     use: Literal["labels", "spectrum"] = "labels"
@@ -66,13 +68,15 @@ class LB23Config(TrainedLabelSettings):
     n_asked: int = 32
     epochs: int = 20
     batch_size: int = 128
-    learning_rate: float = 1e-3
+    learning_rate: float = None  # type: ignore[assignment]  # by the use, see below
     patience: int = 0
     clip: float = 10.0
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         require_one_of(self, "use", ("labels", "spectrum"))
+        if self.learning_rate is None:
+            object.__setattr__(self, "learning_rate", 3e-3 if self.use == "labels" else 1e-3)
+        super().__post_init__()
         for name in ("n_latent", "width", "layers", "heads", "summaries", "n_told", "n_asked"):
             require_range(self, name, 1, 4096)
         if self.width % self.heads:
