@@ -153,6 +153,7 @@ def test_a_critic_s_two_sides():
             critic_steps=critic_steps,
             penalty=0.0,
             n_pixels=K,
+            spectra=True,
         ).total.backward()
         assert net.adversary is not None
         return (
@@ -168,6 +169,46 @@ def test_a_critic_s_two_sides():
     idle, busy = gradients(1.0, critic_steps=1000)
     assert all(gradient is None for gradient in idle)
     assert all(gradient is not None for gradient in busy)
+
+
+def test_a_critic_of_latents_alone_sees_that_they_know_the_labels():
+    """Of z₁ = u₁ it finds E u₁² − E u₁u₁′ = var u₁ by the product f = z₁u₁, near enough."""
+
+    class Product(nn.Module):
+        def forward(self, seen: torch.Tensor) -> torch.Tensor:
+            assert seen.shape[1] == 2 + 2  # z, u; no spectrum
+            return seen[:, :1] * seen[:, 2:3]
+
+    class Told(nn.Module):
+        """Latents that are the labels."""
+
+        def encode(self, x: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
+            return u
+
+        def decode(self, z: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
+            return torch.zeros(len(z), K)
+
+    x, u = batch()
+    u = u - u.mean(0)
+    found = critic_loss(
+        Adversarial(Told(), Product()),  # type: ignore[arg-type]
+        x,
+        u,
+        None,
+        weight=1.0,
+        generator=torch.Generator().manual_seed(2),
+        critic_steps=1,
+        penalty=0.0,
+        n_pixels=K,
+        spectra=False,
+    )
+    generator = torch.Generator().manual_seed(2)
+    torch.rand(1, generator=generator)
+    order = torch.randperm(N, generator=generator)
+    by_hand = (u[:, 0] ** 2).mean() - (u[:, 0] * u[order, 0]).mean()
+    assert found.information.item() == pytest.approx(by_hand.item())
+    assert by_hand.item() == pytest.approx(u[:, 0].var().item(), rel=0.5)
+    assert found.mse.item() == pytest.approx((x**2).mean().item())
 
 
 def test_gradient_penalty_of_a_linear_critic_by_hand():
@@ -187,6 +228,7 @@ def test_gradient_penalty_of_a_linear_critic_by_hand():
             critic_steps=1000,
             penalty=penalty,
             n_pixels=K,
+            spectra=True,
         )
         for penalty in (0.0, 10.0)
     ]

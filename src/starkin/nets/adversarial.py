@@ -248,19 +248,20 @@ def critic_loss(
     critic_steps: int,
     penalty: float,
     n_pixels: int,
+    spectra: bool,
     seen: Tensor | None = None,
 ) -> AdversarialLoss:
-    """MSE and a Wasserstein critic between (x, z, u) and (D(z, u′), z, u′), u′ permuted.
+    """MSE and a Wasserstein critic between (z, u) and (z, u′), u′ permuted, or with spectra too.
 
-    The critic f maximises E f(x, z, u) − E f(D(z, u′), z, u′) with a penalty on the norm of
-    its gradient (Gulrajani et al. 2017, NeurIPS); the autoencoder minimises MSE + λ times
-    the same. Where latents and labels are independent and the decoder is right at every u,
-    nothing tells the two apart.
+    The critic f maximises E f(z, u) − E f(z, u′) with a penalty on the norm of its gradient
+    (Gulrajani et al. 2017, NeurIPS); the autoencoder minimises MSE + λ times the same. Where
+    latents and labels are independent nothing tells the two apart. With ``spectra`` the two
+    are (x, z, u) and (D(z, u′), z, u′): there the decoder must be right at every u as well.
 
     Parameters
     ----------
     network : Adversarial
-        Its adversary gives one number for (x, z, u) side by side.
+        Its adversary gives one number for (z, u), or (x, z, u), side by side.
     x, u, used, n_pixels, seen
         As in :func:`fader_loss`.
     weight : float
@@ -272,6 +273,8 @@ def critic_loss(
         others its gradients are absent, which an optimiser passes over.
     penalty : float
         Weight of (|∇f| − 1)².
+    spectra : bool
+        Whether the critic sees spectra.
     """
     assert network.adversary is not None
     critic, autoencoder = network.adversary, network.autoencoder
@@ -283,13 +286,15 @@ def critic_loss(
         z = autoencoder.encode(x if seen is None else seen, u)
         squares, mse = _squares(x, autoencoder.decode(z, u), used, n_pixels)
         order = torch.randperm(len(x), generator=generator, device=generator.device)
-        changed = autoencoder.decode(z, u[order])
-    hidden = 1.0 if used is None else used
-    # In units of each input's size, as the other networks see spectra: of raw principal scores
-    # the critic would see the first alone.
-    size = hidden / autoencoder.scale
-    real = torch.cat([x * size, z, u], dim=1)
-    fake = torch.cat([changed * size, z, u[order]], dim=1)
+        changed = autoencoder.decode(z, u[order]) if spectra else None
+    true, permuted = [z, u], [z, u[order]]
+    if changed is not None:
+        hidden = 1.0 if used is None else used
+        # In units of each input's size, as the other networks see spectra: of raw principal
+        # scores the critic would see the first alone.
+        size = hidden / autoencoder.scale
+        true, permuted = [x * size, *true], [changed * size, *permuted]
+    real, fake = torch.cat(true, dim=1), torch.cat(permuted, dim=1)
     # The critic minimises −distance; what reaches the autoencoder is +λ·distance.
     distance = critic(reverse_gradient(real, weight)).mean()
     distance = distance - critic(reverse_gradient(fake, weight)).mean()

@@ -20,6 +20,8 @@ def test_recipes_fill_what_is_left_open() -> None:
     assert (published.learning_rate, published.adversary_weight) == (1e-5, 1e-5)
     assert (published.n_latent, published.batch_size, published.components) == (12, 256, 0)
     assert FactorDisConfig(recipe="published").critic_steps == 10
+    assert FactorDisConfig(recipe="published").critic_spectra
+    assert not FactorDisConfig().critic_spectra
     assert FaderConfig.from_dict(published.to_dict()) == published
     for wrong, named in (
         ({"n_bins": 1}, "n_bins"),

@@ -173,6 +173,8 @@ class FactorDisConfig(AutoencoderConfig):
     ----------
     critic_steps : int
         The autoencoder learns in one step of so many, the critic in all.
+    critic_spectra : bool
+        Whether the critic sees spectra beside latents and labels.
     penalty : float
         Weight of the critic's gradient penalty.
     """
@@ -190,22 +192,25 @@ class FactorDisConfig(AutoencoderConfig):
             "learning_rate": 1e-5,
             "schedule": "constant",
             "critic_steps": 10,
+            "critic_spectra": True,
         },
         "light": {
             "encoder": (128, 64),
             "decoder": (64, 128),
             "adversary": (64, 64),
             "components": 64,
-            "adversary_weight": 1e-4,
+            "adversary_weight": 3e-4,
             "added_noise": 0.02,
             "epochs": 100,
             "learning_rate": 1e-3,
             "schedule": "one-cycle",
             "critic_steps": 1,
+            "critic_spectra": False,
         },
     }
 
     critic_steps: int = None  # type: ignore[assignment]
+    critic_spectra: bool = None  # type: ignore[assignment]
     penalty: float = 10.0
 
     def __post_init__(self) -> None:

@@ -20,7 +20,9 @@ class FactorDis(AdversarialAutoencoder):
 
     The critic compares (x, z, u) with (D(z, u′), z, u′), u′ the labels of other stars
     (de Mijolla et al. 2021, arXiv:2103.06377, and their public training script): it sees
-    both whether z knows u and whether spectra decoded at other labels look real.
+    both whether z knows u and whether spectra decoded at other labels look real. In the light
+    recipe it sees (z, u) and (z, u′) alone: small networks leave so much of a spectrum out that
+    real ones are told from decoded ones by that, whatever z knows.
 
     Parameters
     ----------
@@ -37,7 +39,8 @@ class FactorDis(AdversarialAutoencoder):
 
     def _adversary(self, n_inputs: int) -> nn.Module:
         config = self.config
-        n_in = n_inputs + config.n_latent + len(config.conditions)
+        n_in = config.n_latent + len(config.conditions)
+        n_in += n_inputs if config.critic_spectra else 0
         return selu_mlp([n_in, *config.adversary, 1])
 
     def _loss(self, network: Adversarial, u: Tensor, n_pixels: int) -> Loss:
@@ -55,6 +58,7 @@ class FactorDis(AdversarialAutoencoder):
                 critic_steps=config.critic_steps,
                 penalty=config.penalty,
                 n_pixels=n_pixels,
+                spectra=config.critic_spectra,
                 seen=self._seen_noisy(x, generator),
             )
 
