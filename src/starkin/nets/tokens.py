@@ -26,6 +26,7 @@ __all__ = ["TokenTransformer"]
 _BATCH = 512  # stars at a time, of the first weights
 #: Standard deviation of a principal score in the mean of all tokens, at the start.
 _SCORE = 0.2
+_LEAST_SIZE = 1e-3  # of a principal component in units of the first: below it is rounding
 #: Of the first weights: least variance of an answer, and what the latents begin with. They begin
 #: confident, so that what they say is heard before it is forgotten.
 _LEAST_VARIANCE = 1e-4
@@ -171,7 +172,7 @@ class TokenTransformer(LabelNetwork):
         """
         seen = torch.where(used, x, 0.0)
         _, size, axes = torch.linalg.svd(seen - seen.mean(0), full_matrices=False)
-        size = (size / len(x) ** 0.5).clamp(min=1e-6)
+        size = (size / len(x) ** 0.5).clamp(min=_LEAST_SIZE * float(size[0]) / len(x) ** 0.5)
         rank = min(len(size), self.slope.shape[1])
         self.slope[: self.n_pixels] = 0.0
         self.slope[: self.n_pixels, :rank] = (

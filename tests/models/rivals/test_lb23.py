@@ -56,6 +56,34 @@ def test_stars_may_be_told_different_things() -> None:
     torch.testing.assert_close(mean[1:2], second)
 
 
+def test_latents_begin_as_principal_components() -> None:
+    """Two directions in six pixels, and noise: both pass through two latents."""
+    generator = torch.Generator().manual_seed(3)
+    directions = torch.linalg.qr(torch.randn((6, 2), generator=generator))[0].T
+    hidden = torch.randn((800, 2), generator=generator) * torch.tensor([3.0, 1.0])
+    x = (hidden @ directions + 0.1 * torch.randn((800, 6), generator=generator)).double()
+    used = torch.rand((800, 6), generator=generator) > 0.02
+    net = network()
+    net.start(x[:600], used[:600])
+    told = torch.ones((200, 2)).bool()
+    z, log_variance = net(x[600:], net.pixels, used[600:], net.labels)
+    found, spread = net(z, net.labels, told, net.pixels)
+    seen = used[600:].all(dim=1)
+    left = (found - x[600:])[seen].square().mean()
+    # A hundredth would be the noise; the random layers between are no more than nearly linear.
+    assert left < 0.12 * x[600:].square().mean()
+    # The latents say that they are known, the pixels how well.
+    assert z.std(0).tolist() == pytest.approx([1, 1], abs=0.2)
+    assert log_variance.max() < -3
+    assert 0.3 < (spread.exp().mean() / left).item() < 3
+
+
+def test_few_stars_are_enough_to_start_with() -> None:
+    config = LB23Config(use="spectrum", n_latent=6, epochs=1, batch_size=4)
+    model = LB23(config, threads=1).fit(linear_spectra(6, 1), linear_spectra(5, 2), seed=0)
+    assert np.isfinite(model.encode(linear_spectra(4, 3)).mean).all()
+
+
 @pytest.fixture(scope="module")
 def trained() -> LB23:
     config = LB23Config(

@@ -136,7 +136,7 @@ class LB23(TrainedLabelModel):
 
     # --- training ------------------------------------------------------------------------
     def start(self, network: TokenTransformer, data: training.Batch) -> None:
-        if self._free:
+        if self._free and len(data[0]) > self.config.n_latent:
             few = torch.from_numpy(few_of(np.arange(len(data[0])), _START_STARS))
             network.start(data[0][few].to(self.device), data[2][few].to(self.device))
 
