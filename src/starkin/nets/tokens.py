@@ -171,7 +171,8 @@ class TokenTransformer(LabelNetwork):
             False where masked.
         """
         seen = torch.where(used, x, 0.0)
-        _, size, axes = torch.linalg.svd(seen - seen.mean(0), full_matrices=False)
+        centred = seen - seen.mean(0)
+        _, size, axes = torch.linalg.svd(centred, full_matrices=False)
         size = (size / len(x) ** 0.5).clamp(min=_LEAST_SIZE * float(size[0]) / len(x) ** 0.5)
         rank = min(len(size), self.slope.shape[1])
         self.slope[: self.n_pixels] = 0.0
@@ -182,7 +183,7 @@ class TokenTransformer(LabelNetwork):
             assert isinstance(attention, _Attention)
             attention.pass_on()
         d = self.n_labels
-        scores = (seen - seen.mean(0)) @ axes[:d].T / size[:d]
+        scores = centred @ axes[:d].T / size[:d]
         latents = self._regress(x, self.pixels, used, self.labels, scores)
         told = torch.ones_like(latents, dtype=torch.bool)
         left = seen - self._regress(latents, self.labels, told, self.pixels, seen)

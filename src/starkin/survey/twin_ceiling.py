@@ -80,7 +80,8 @@ def ceiling_figures(
 
     Leakage is judged as of any model. The truth has none; but spectra of some temperatures
     show an element better than others, and a probe may tell temperature by the size of the
-    noise: no unbiased estimate of abundances leaks less.
+    noise. An estimate as good as the noise allows leaks so much; one that leaks less has thrown
+    something away.
 
     Raises
     ------

@@ -31,8 +31,8 @@ __all__ = ["LB23", "SPECTRUM", "LB23Config"]
 SPECTRUM = "spectrum"
 _CHUNK = 256
 _START_STARS = 4000  # of which the first weights are made
-#: Part of the run over which the KL term of the second use rises from 0: without the rise the
-#: decoder learns to do without latents, whose tokens are noise at first.
+#: Part of the run over which the KL term of the second use rises from 0, so that latents are not
+#: given up before they are of use.
 _WARM_UP = 0.3
 _LOG_2PI = math.log(2 * math.pi)
 
@@ -136,7 +136,7 @@ class LB23(TrainedLabelModel):
 
     # --- training ------------------------------------------------------------------------
     def start(self, network: TokenTransformer, data: training.Batch) -> None:
-        if self._free and len(data[0]) > self.config.n_latent:
+        if self._free and min(data[0].shape) > self.config.n_latent:  # a component for each
             few = torch.from_numpy(few_of(np.arange(len(data[0])), _START_STARS))
             network.start(data[0][few].to(self.device), data[2][few].to(self.device))
 
